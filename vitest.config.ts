@@ -1,0 +1,28 @@
+import { defineConfig } from "vitest/config";
+
+// Tests import the packages' sources, not their builds, so that a test run never meets a stale build.
+const conditions = ["@etcd-ts/source", "module", "node", "import", "default"];
+const resolve = { conditions };
+const ssr = { resolve: { conditions, externalConditions: conditions } };
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve,
+        ssr,
+        test: { name: "unit", include: ["packages/*/src/**/*.test.ts"], exclude: ["**/*.slow.test.ts"], testTimeout: 30_000 },
+      },
+      {
+        resolve,
+        ssr,
+        test: { name: "slow", include: ["packages/*/src/**/*.slow.test.ts"], testTimeout: 300_000 },
+      },
+      {
+        resolve,
+        ssr,
+        test: { name: "system", include: ["tests/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000 },
+      },
+    ],
+  },
+});
