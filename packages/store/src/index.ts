@@ -1,1 +1,55 @@
-export {};
+export { AlarmStore } from "./alarm/alarm-store.js";
+export type {
+  GrantResult,
+  LeaseCheckpoint,
+  LessorOptions,
+  RenewResult,
+  Settled,
+  TimeToLiveResult,
+} from "./lease/lessor.js";
+export { Lessor, minLeaseTtlSeconds } from "./lease/lessor.js";
+export {
+  addMemberChange,
+  type ConfChange,
+  type ConfChangeContext,
+  ConfChangeType,
+  promoteMemberChange,
+  readContext,
+  removeMemberChange,
+  updateMemberChange,
+} from "./membership/conf-change.js";
+export {
+  type ConfState,
+  confStateOf,
+  loadConfState,
+  parseConfState,
+  storeConfState,
+  stringifyConfState,
+} from "./membership/conf-state.js";
+export { JsonSyntaxError, type JsonValue, parseExact, stringifyExact } from "./membership/exact-json.js";
+export {
+  formatInitialCluster,
+  hasDuplicateUrls,
+  type InitialCluster,
+  type InitialClusterResult,
+  type InitialMembersResult,
+  initialMembers,
+  parseInitialCluster,
+} from "./membership/initial-cluster.js";
+export { isStarted, type Member, memberFromJson, memberToJson, stringifyMember } from "./membership/member.js";
+export { computeClusterId, computeMemberId, type MemberIdInput, type Sha1 } from "./membership/member-id.js";
+export {
+  type Downgrade,
+  Membership,
+  type MembershipEffect,
+  type MembershipOptions,
+  memberIdText,
+} from "./membership/membership.js";
+export {
+  type Connections,
+  isLearnerReady,
+  refuseAdd,
+  refusePromote,
+  refuseRemove,
+} from "./membership/strict-reconfig.js";
+export { parseUrls, type UrlsResult } from "./membership/urls.js";

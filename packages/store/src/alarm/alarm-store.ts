@@ -1,0 +1,83 @@
+/**
+ * The alarms of the cluster, stored in the bucket `alarm`: key = serialised `AlarmMember`, empty value. An alarm is a
+ * pair (member, type); each is either raised or not.
+ *
+ * Source: server/etcdserver/api/v3alarm/alarms.go.
+ */
+
+import { type AlarmMember, decodeAlarmMember, encodeAlarmMember, sizeAlarmMember } from "@etcd-ts/api/etcdserverpb";
+import type { Backend } from "../backend.js";
+
+/** Type 0, in requests: all types. It is never stored. */
+const alarmTypeNone = 0;
+
+export class AlarmStore {
+  #backend: Backend;
+  /** By type, then by member. */
+  readonly #alarms = new Map<number, Map<bigint, AlarmMember>>();
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+  }
+
+  /** Loads the alarms of a backend, at boot or after a snapshot. */
+  restore(backend: Backend): void {
+    this.#backend = backend;
+    this.#alarms.clear();
+    backend.scan("alarm", new Uint8Array(0), undefined, (key) => {
+      this.#remember(decodeAlarmMember(key));
+      return true;
+    });
+  }
+
+  /** Whether any member has raised this type. */
+  has(type: number): boolean {
+    return this.#alarms.has(type);
+  }
+
+  /** The alarms of a type, of all types for 0 (NONE), by type and member id. */
+  get(type: number): AlarmMember[] {
+    const found: AlarmMember[] = [];
+    for (const [storedType, byMember] of this.#alarms) {
+      if (type === alarmTypeNone || type === storedType) found.push(...byMember.values());
+    }
+    return found.sort((left, right) => left.alarm - right.alarm || (left.memberId < right.memberId ? -1 : 1));
+  }
+
+  /** Raises an alarm; returns it, also when it was raised already, or undefined for type 0. */
+  activate(memberId: bigint, type: number): AlarmMember | undefined {
+    if (type === alarmTypeNone) return undefined;
+    const raised = this.#alarms.get(type)?.get(memberId);
+    if (raised !== undefined) return raised;
+    const alarm: AlarmMember = { memberId, alarm: type };
+    this.#remember(alarm);
+    this.#backend.put("alarm", encodeKey(alarm), new Uint8Array(0));
+    return alarm;
+  }
+
+  /** Clears an alarm; returns it, or undefined when it was not raised. */
+  deactivate(memberId: bigint, type: number): AlarmMember | undefined {
+    const byMember = this.#alarms.get(type);
+    const alarm = byMember?.get(memberId);
+    if (byMember === undefined || alarm === undefined) return undefined;
+    byMember.delete(memberId);
+    if (byMember.size === 0) this.#alarms.delete(type);
+    this.#backend.delete("alarm", encodeKey(alarm));
+    return alarm;
+  }
+
+  #remember(alarm: AlarmMember): void {
+    let byMember = this.#alarms.get(alarm.alarm);
+    if (byMember === undefined) {
+      byMember = new Map();
+      this.#alarms.set(alarm.alarm, byMember);
+    }
+    byMember.set(alarm.memberId, alarm);
+  }
+}
+
+function encodeKey(alarm: AlarmMember): Uint8Array {
+  const key = new Uint8Array(sizeAlarmMember(alarm));
+  encodeAlarmMember(alarm, key, 0);
+  return key;
+}

@@ -1,0 +1,25 @@
+/**
+ * Rows of the bucket `lease`: key = 8 bytes big endian of the id as an unsigned number, value = `leasepb.Lease`.
+ * Source: server/storage/schema/lease.go.
+ */
+
+import { decodeLease, encodeLease, type Lease as LeaseRecord, sizeLease } from "@etcd-ts/api/leasepb";
+import { assert } from "../assert.js";
+
+export function leaseRowKey(id: bigint): Uint8Array {
+  const key = new Uint8Array(8);
+  new DataView(key.buffer).setBigInt64(0, id);
+  return key;
+}
+
+export function encodeLeaseRow(record: LeaseRecord): Uint8Array {
+  const bytes = new Uint8Array(sizeLease(record));
+  encodeLease(record, bytes, 0);
+  return bytes;
+}
+
+export function decodeLeaseRow(value: Uint8Array): LeaseRecord {
+  const record = decodeLease(value);
+  assert(record.id !== 0n, "a stored lease has an id");
+  return record;
+}

@@ -1,0 +1,390 @@
+/**
+ * The lessor: every lease of the cluster, the keys attached to each, and, on the leader (the *primary* lessor), when each
+ * expires.
+ *
+ * What is replicated (`grant`, `remove`, `attach`, `detach`, `checkpoint`) is called by apply and has the same result on
+ * every member, whatever the clock says; the time it takes only sets the local expiry. Expiry itself deletes nothing:
+ * `takeExpired` tells the leader which revokes to propose, and the applied revoke removes the lease. Time is always an
+ * argument, monotonic milliseconds.
+ *
+ * The attachments are not stored: the keys carry their lease's id, and the store attaches them again at boot.
+ *
+ * Left to others: who is the leader and whether that is still true, proposals, waiting, authorisation.
+ *
+ * Source: server/lease/lessor.go, server/lease/lease_queue.go.
+ */
+
+import type { Reason } from "@etcd-ts/api";
+import { assert } from "../assert.js";
+import type { Backend } from "../backend.js";
+import { DeadlineHeap } from "./deadline-heap.js";
+import { addKey, type CheckpointTimer, deleteKey, fullTermMs, type Lease, newLease, sortedKeys } from "./lease.js";
+import { decodeLeaseRow, encodeLeaseRow, leaseRowKey } from "./lease-record.js";
+import {
+  leaseCheckpointBatchMax,
+  leaseCheckpointIntervalMs,
+  leaseExpiredBatchMax,
+  leaseExpiredRetryMs,
+  leaseSpreadCountMin,
+  leaseSpreadPerSecond,
+  leaseTtlSecondsMax,
+} from "./limits.js";
+
+export interface LessorOptions {
+  /** Smallest TTL, seconds: shorter grants are raised to it. See `minLeaseTtlSeconds`. */
+  readonly ttlSecondsMin: number;
+  /** Feature gate `LeaseCheckpoint`; default false. */
+  readonly checkpoints?: boolean;
+  /** When a lease that was taken as expired and still exists is handed out again; default 7 s. */
+  readonly expiredRetryMs?: number;
+  /** For tests. */
+  readonly checkpointIntervalMs?: number;
+  readonly spreadCountMin?: number;
+  readonly spreadPerSecond?: number;
+}
+
+export type GrantResult =
+  | { readonly kind: "granted"; readonly id: bigint; readonly ttl: number }
+  | { readonly kind: "refused"; readonly reason: Reason };
+
+export type RenewResult =
+  /** Done; `ttl` is the granted one. */
+  | { readonly kind: "renewed"; readonly ttl: number }
+  /** Unknown here. */
+  | { readonly kind: "leaseNotFound" }
+  /** This member is not the primary lessor: forward to the leader. */
+  | { readonly kind: "notPrimary" }
+  /** Expired and not yet revoked: use `onSettled`, then ask again. */
+  | { readonly kind: "expired" }
+  /** Propose a checkpoint with remaining TTL 0, then renew with `afterCheckpoint`. */
+  | { readonly kind: "checkpointFirst" };
+
+export type TimeToLiveResult =
+  | {
+      readonly kind: "found";
+      /** Whole seconds left, truncated towards zero; ≤ 0 shortly before the revoke. */
+      readonly ttl: number;
+      readonly grantedTtl: number;
+    }
+  | { readonly kind: "leaseNotFound" }
+  | { readonly kind: "notPrimary" };
+
+export interface LeaseCheckpoint {
+  readonly id: bigint;
+  /** Seconds, > 0. */
+  readonly remainingTtl: number;
+}
+
+/** What ended the wait for an expired lease. */
+export type Settled = "revoked" | "demoted";
+
+const forever = Number.POSITIVE_INFINITY;
+
+/**
+ * Smallest TTL of a cluster: one and a half election timeouts, counted in whole ticks, rounded up to a second.
+ * Source: server/etcdserver/server.go (minTTL).
+ */
+export function minLeaseTtlSeconds(options: { electionTicks: number; heartbeatMs: number }): number {
+  return Math.ceil((Math.floor((3 * options.electionTicks) / 2) * options.heartbeatMs) / 1000);
+}
+
+export class Lessor {
+  #backend: Backend;
+  readonly #ttlSecondsMin: number;
+  readonly #checkpoints: boolean;
+  readonly #expiredRetryMs: number;
+  readonly #checkpointIntervalMs: number;
+  readonly #spreadCountMin: number;
+  readonly #spreadPerSecond: number;
+
+  readonly #leases = new Map<bigint, Lease>();
+  readonly #leaseOfKey = new Map<string, Lease>();
+  #primary = false;
+  /** Empty unless primary. */
+  readonly #expiries = new DeadlineHeap<Lease>();
+  readonly #checkpointTimers = new DeadlineHeap<CheckpointTimer>();
+  readonly #waiters = new Map<bigint, Set<(settled: Settled) => void>>();
+
+  constructor(backend: Backend, options: LessorOptions) {
+    this.#backend = backend;
+    this.#ttlSecondsMin = options.ttlSecondsMin;
+    this.#checkpoints = options.checkpoints ?? false;
+    this.#expiredRetryMs = options.expiredRetryMs ?? leaseExpiredRetryMs;
+    this.#checkpointIntervalMs = options.checkpointIntervalMs ?? leaseCheckpointIntervalMs;
+    this.#spreadCountMin = options.spreadCountMin ?? leaseSpreadCountMin;
+    this.#spreadPerSecond = options.spreadPerSecond ?? leaseSpreadPerSecond;
+  }
+
+  /**
+   * Loads the leases from a backend (at boot, or the new one after a snapshot); keys are attached afterwards, by the
+   * store. A stored TTL below the minimum is raised in memory. Nothing expires before `promote`.
+   */
+  restore(backend: Backend): void {
+    this.demote();
+    this.#backend = backend;
+    this.#leases.clear();
+    this.#leaseOfKey.clear();
+    backend.scan("lease", new Uint8Array(0), undefined, (_key, value) => {
+      const record = decodeLeaseRow(value);
+      const ttl = Math.max(record.ttl, this.#ttlSecondsMin);
+      this.#leases.set(record.id, newLease(record.id, ttl, record.remainingTtl));
+      return true;
+    });
+  }
+
+  get count(): number {
+    return this.#leases.size;
+  }
+
+  get isPrimary(): boolean {
+    return this.#primary;
+  }
+
+  // Replicated: called by apply.
+
+  exists(id: bigint): boolean {
+    return this.#leases.has(id);
+  }
+
+  /** `ttl` is the one asked for, seconds; the result carries the one granted. */
+  grant(id: bigint, ttl: number, nowMs: number): GrantResult {
+    if (id === 0n) return { kind: "refused", reason: "leaseNotFound" };
+    if (ttl > leaseTtlSecondsMax) return { kind: "refused", reason: "leaseTTLTooLarge" };
+    if (this.#leases.has(id)) return { kind: "refused", reason: "leaseExist" };
+    const lease = newLease(id, Math.max(ttl, this.#ttlSecondsMin), 0);
+    this.#leases.set(id, lease);
+    this.#persist(lease);
+    if (this.#primary) {
+      this.#expireAt(lease, nowMs + fullTermMs(lease));
+      this.#scheduleCheckpoint(lease, nowMs);
+    }
+    return { kind: "granted", id, ttl: lease.ttl };
+  }
+
+  /**
+   * Removes a lease and its row; the caller has deleted its keys (what is still attached is detached). Returns false when
+   * it is unknown.
+   */
+  remove(id: bigint): boolean {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return false;
+    for (const key of sortedKeys(lease)) this.#leaseOfKey.delete(key);
+    this.#leases.delete(id);
+    this.#expiries.remove(lease);
+    if (lease.checkpoint !== undefined) this.#checkpointTimers.remove(lease.checkpoint);
+    this.#backend.delete("lease", leaseRowKey(id));
+    this.#settle(id, "revoked");
+    return true;
+  }
+
+  /** The lease a key is attached to, 0n for none. `key` is a latin1 string. */
+  leaseOf(key: string): bigint {
+    return this.#leaseOfKey.get(key)?.id ?? 0n;
+  }
+
+  /** Attaches a key, which leaves the lease it was attached to. Returns false when the lease is unknown. */
+  attach(id: bigint, key: string): boolean {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return false;
+    const previous = this.#leaseOfKey.get(key);
+    if (previous === lease) return true;
+    if (previous !== undefined) deleteKey(previous, key);
+    addKey(lease, key);
+    this.#leaseOfKey.set(key, lease);
+    return true;
+  }
+
+  /** Detaches a key from its lease, if it has one. */
+  detach(key: string): void {
+    const lease = this.#leaseOfKey.get(key);
+    if (lease === undefined) return;
+    deleteKey(lease, key);
+    this.#leaseOfKey.delete(key);
+  }
+
+  /** The keys attached to a lease, in byte order; none for an unknown lease. */
+  keysOf(id: bigint): readonly string[] {
+    const lease = this.#leases.get(id);
+    return lease === undefined ? [] : sortedKeys(lease);
+  }
+
+  /**
+   * Applies one checkpoint; an unknown lease is ignored. `persist` is cluster version ≥ 3.6 or the gate
+   * `LeaseCheckpointPersist`. The expiry changes only at the next promotion or renewal.
+   */
+  checkpoint(id: bigint, remainingTtl: number, options: { persist: boolean; nowMs: number }): void {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return;
+    lease.remainingTtl = remainingTtl;
+    if (options.persist) this.#persist(lease);
+    if (this.#primary) this.#scheduleCheckpoint(lease, options.nowMs);
+  }
+
+  // Local to the leader.
+
+  /**
+   * Makes this member the primary lessor: every lease gets its term again plus `extendMs` (one election timeout), because
+   * nobody knows how much the former leader had renewed. Many leases that would now expire together are spread out.
+   */
+  promote(nowMs: number, extendMs: number): void {
+    this.#primary = true;
+    for (const lease of this.#leases.values()) {
+      this.#expireAt(lease, nowMs + extendMs + fullTermMs(lease));
+      this.#scheduleCheckpoint(lease, nowMs);
+    }
+    if (this.#leases.size >= this.#spreadCountMin) this.#spread(nowMs, extendMs);
+  }
+
+  /** Makes all expiries forever; waits on expired leases end. */
+  demote(): void {
+    this.#primary = false;
+    this.#expiries.clear();
+    this.#checkpointTimers.clear();
+    for (const lease of this.#leases.values()) lease.expiryMs = forever;
+    for (const id of [...this.#waiters.keys()]) this.#settle(id, "demoted");
+  }
+
+  renew(id: bigint, nowMs: number, options?: { afterCheckpoint: boolean }): RenewResult {
+    if (!this.#primary) return { kind: "notPrimary" };
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return { kind: "leaseNotFound" };
+    if (lease.expiryMs <= nowMs) return { kind: "expired" };
+    if (this.#checkpoints && lease.remainingTtl > 0 && options?.afterCheckpoint !== true)
+      return { kind: "checkpointFirst" };
+    this.#expireAt(lease, nowMs + fullTermMs(lease));
+    return { kind: "renewed", ttl: lease.ttl };
+  }
+
+  timeToLive(id: bigint, nowMs: number): TimeToLiveResult {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return { kind: "leaseNotFound" };
+    if (lease.expiryMs === forever) return { kind: "notPrimary" };
+    // Adding 0 turns −0, which would be printed, into 0.
+    return { kind: "found", ttl: Math.trunc((lease.expiryMs - nowMs) / 1000) + 0, grantedTtl: lease.ttl };
+  }
+
+  /** Ids of all leases, the one that expires first at the front; in no particular order where none expires. */
+  list(): bigint[] {
+    const leases = [...this.#leases.values()];
+    if (this.#primary) leases.sort(byExpiry);
+    return leases.map((lease) => lease.id);
+  }
+
+  /**
+   * Calls back once when the lease is removed ("revoked"; at once if it is unknown) or this member stops being the
+   * primary lessor ("demoted"; at once if it is not). Returns a function that gives up the wait.
+   */
+  onSettled(id: bigint, callback: (settled: Settled) => void): () => void {
+    if (!this.#leases.has(id) || !this.#primary) {
+      callback(this.#leases.has(id) ? "demoted" : "revoked");
+      return () => {};
+    }
+    let waiters = this.#waiters.get(id);
+    if (waiters === undefined) {
+      waiters = new Set();
+      this.#waiters.set(id, waiters);
+    }
+    // The callback may be registered twice: each wait is its own object.
+    const waiter = (settled: Settled): void => callback(settled);
+    waiters.add(waiter);
+    return () => {
+      const current = this.#waiters.get(id);
+      current?.delete(waiter);
+      if (current?.size === 0) this.#waiters.delete(id);
+    };
+  }
+
+  /**
+   * Ids of leases that are expired, the oldest expiry first, at most `limit`; the leader proposes their revokes. A lease
+   * that still exists is handed out again after the retry interval. Call it twice a second, and only while there is room
+   * for proposals: what is not taken waits here.
+   */
+  takeExpired(nowMs: number, limit: number = leaseExpiredBatchMax): bigint[] {
+    const expired: bigint[] = [];
+    while (expired.length < limit) {
+      const lease = this.#expiries.peek();
+      if (lease === undefined || lease.dueMs > nowMs) break;
+      assert(lease.expiryMs <= lease.dueMs, "a lease is due when it expires or later");
+      this.#expiries.set(lease, nowMs + this.#expiredRetryMs);
+      expired.push(lease.id);
+    }
+    return expired;
+  }
+
+  /** When `takeExpired` next has something to hand out, monotonic ms; Infinity when nothing is waiting. */
+  nextExpiryMs(): number {
+    return this.#expiries.peek()?.dueMs ?? forever;
+  }
+
+  /**
+   * Checkpoints to propose now, at most `limit`. Each lease comes again after the checkpoint interval, also when the
+   * proposal is lost.
+   */
+  takeCheckpoints(nowMs: number, limit: number = leaseCheckpointBatchMax): LeaseCheckpoint[] {
+    const checkpoints: LeaseCheckpoint[] = [];
+    while (checkpoints.length < limit) {
+      const timer = this.#checkpointTimers.peek();
+      if (timer === undefined || timer.dueMs > nowMs) break;
+      this.#checkpointTimers.remove(timer);
+      const lease = timer.lease;
+      if (lease.expiryMs <= nowMs) continue;
+      this.#scheduleCheckpoint(lease, nowMs);
+      const remainingTtl = Math.ceil((lease.expiryMs - nowMs) / 1000);
+      if (remainingTtl < lease.ttl) checkpoints.push({ id: lease.id, remainingTtl });
+    }
+    return checkpoints;
+  }
+
+  #expireAt(lease: Lease, expiryMs: number): void {
+    assert(this.#primary, "only the primary lessor sets expiries");
+    lease.expiryMs = expiryMs;
+    this.#expiries.set(lease, expiryMs);
+  }
+
+  #scheduleCheckpoint(lease: Lease, nowMs: number): void {
+    if (!this.#checkpoints || fullTermMs(lease) <= this.#checkpointIntervalMs) return;
+    lease.checkpoint ??= { lease, dueMs: 0, position: -1 };
+    this.#checkpointTimers.set(lease.checkpoint, nowMs + this.#checkpointIntervalMs);
+  }
+
+  /**
+   * Leases that piled up are revoked at a limited rate, and those at the end would live on for long, unrenewed and
+   * expired. So within each window of a second only a target number keeps its time: the n-th above it is delayed by
+   * n/target seconds after the window's base, and the window grows with it. Source: server/lease/lessor.go (Promote).
+   */
+  #spread(nowMs: number, extendMs: number): void {
+    const leases = [...this.#leases.values()].sort(byExpiry);
+    let baseMs = (leases[0]?.expiryMs ?? nowMs) - nowMs;
+    let windowEndMs = baseMs + 1000;
+    let count = 0;
+    for (const lease of leases) {
+      const remainingMs = lease.expiryMs - nowMs;
+      if (remainingMs > windowEndMs) {
+        baseMs = remainingMs;
+        windowEndMs = baseMs + 1000;
+        count = 1;
+        continue;
+      }
+      count++;
+      if (count <= this.#spreadPerSecond) continue;
+      const delayMs = (1000 * count) / this.#spreadPerSecond - (remainingMs - baseMs);
+      windowEndMs = baseMs + delayMs;
+      this.#expireAt(lease, nowMs + extendMs + delayMs + fullTermMs(lease));
+    }
+  }
+
+  #persist(lease: Lease): void {
+    this.#backend.put("lease", leaseRowKey(lease.id), encodeLeaseRow(lease));
+  }
+
+  #settle(id: bigint, settled: Settled): void {
+    const waiters = this.#waiters.get(id);
+    if (waiters === undefined) return;
+    this.#waiters.delete(id);
+    for (const waiter of waiters) waiter(settled);
+  }
+}
+
+function byExpiry(left: Lease, right: Lease): number {
+  return left.expiryMs - right.expiryMs;
+}

@@ -1,0 +1,24 @@
+/**
+ * The lessor's constants. Source: server/lease/lessor.go.
+ */
+
+/** Greatest TTL of a lease, seconds. A grant above it is refused. */
+export const leaseTtlSecondsMax = 9_000_000_000;
+
+/** How many expired leases one `takeExpired` hands out: half of etcd's revoke rate, since it is called twice a second. */
+export const leaseExpiredBatchMax = 500;
+
+/** From this many leases on, a promotion spreads expiries; it is also etcd's revoke rate, leases a second. */
+export const leaseSpreadCountMin = 1000;
+
+/** How many leases may expire in one second after a promotion: three quarters of the revoke rate. */
+export const leaseSpreadPerSecond = 750;
+
+/** Interval between two checkpoints of a lease; leases with less remaining time are never checkpointed. */
+export const leaseCheckpointIntervalMs = 300_000;
+
+/** How many checkpoints one request carries. */
+export const leaseCheckpointBatchMax = 1000;
+
+/** After this long an expired lease that was handed out and still exists is handed out again. */
+export const leaseExpiredRetryMs = 7_000;

@@ -1,0 +1,75 @@
+/**
+ * The row `meta/confState`: raft's configuration as JSON. Source: server/storage/schema/confstate.go, and the JSON names of
+ * raftpb.ConfState.
+ */
+
+import { assert } from "../assert.js";
+import type { Backend } from "../backend.js";
+import { isObject, type JsonValue, parseExact, stringifyExact } from "./exact-json.js";
+import type { Member } from "./member.js";
+import { decodeUtf8, encodeUtf8 } from "./utf8.js";
+
+export interface ConfState {
+  readonly voters: readonly bigint[];
+  readonly learners: readonly bigint[];
+  readonly votersOutgoing: readonly bigint[];
+  readonly learnersNext: readonly bigint[];
+  readonly autoLeave: boolean;
+}
+
+/** The configuration a member table implies. etcd changes one member at a time, so it is never a joint one. */
+export function confStateOf(members: readonly Member[]): ConfState {
+  const ids = members.map((member) => ({ id: member.id, isLearner: member.isLearner }));
+  ids.sort((left, right) => (left.id < right.id ? -1 : 1));
+  return {
+    voters: ids.filter((member) => !member.isLearner).map((member) => member.id),
+    learners: ids.filter((member) => member.isLearner).map((member) => member.id),
+    votersOutgoing: [],
+    learnersNext: [],
+    autoLeave: false,
+  };
+}
+
+export function stringifyConfState(state: ConfState): string {
+  const list = (ids: readonly bigint[]): readonly bigint[] | undefined => (ids.length === 0 ? undefined : ids);
+  return stringifyExact({
+    voters: list(state.voters),
+    learners: list(state.learners),
+    voters_outgoing: list(state.votersOutgoing),
+    learners_next: list(state.learnersNext),
+    auto_leave: state.autoLeave,
+  });
+}
+
+/** Throws `JsonSyntaxError` or `AssertionError`: the row is our own, damage to it is corruption. */
+export function parseConfState(text: string): ConfState {
+  const value = parseExact(text);
+  assert(isObject(value), "the stored conf state is an object");
+  return {
+    voters: idList(value["voters"]),
+    learners: idList(value["learners"]),
+    votersOutgoing: idList(value["voters_outgoing"]),
+    learnersNext: idList(value["learners_next"]),
+    autoLeave: value["auto_leave"] === true,
+  };
+}
+
+export function storeConfState(backend: Backend, state: ConfState): void {
+  backend.put("meta", encodeUtf8("confState"), encodeUtf8(stringifyConfState(state)));
+}
+
+export function loadConfState(backend: Backend): ConfState | undefined {
+  const row = backend.get("meta", encodeUtf8("confState"));
+  return row === undefined ? undefined : parseConfState(decodeUtf8(row));
+}
+
+function idList(value: JsonValue | undefined): bigint[] {
+  if (value === undefined || value === null) return [];
+  assert(Array.isArray(value), "a conf state holds lists of ids");
+  const ids: bigint[] = [];
+  for (const id of value) {
+    assert(typeof id === "bigint", "a conf state holds lists of ids");
+    ids.push(id);
+  }
+  return ids;
+}
