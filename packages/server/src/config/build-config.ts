@@ -1,0 +1,470 @@
+/**
+ * Turns the values of the flags into a member's configuration, or says why it cannot.
+ * Source: etcd server/embed/config.go Validate, server/etcdmain/config.go; the checks run in etcd's order, so that of
+ * two mistakes the same one is reported.
+ */
+
+import type { Note } from "./environment.js";
+import { type FlagValues, parseFlagText } from "./flag-values.js";
+import { type FlagName, flagNames, flagTable } from "./flags.js";
+import { durationError, formatDuration, parseDuration } from "./go-values.js";
+import type {
+  AutoCompaction,
+  HostFacts,
+  LogConfig,
+  LogLevelName,
+  MemberConfig,
+  TlsFiles,
+  TlsVersion,
+} from "./member-config.js";
+import { isIpAddress, type MemberUrl, parseUrls } from "./member-url.js";
+import { accepted, type Parsed, refused } from "./parsed.js";
+
+const electionMsMax = 50_000;
+const requestBytesWarning = 10 * 1024 * 1024;
+const quotaBytesWarning = 8 * 1024 ** 3;
+const quotaBytesDefault = 2 * 1024 ** 3;
+const raftTimeoutMsMin = 5_000;
+const bcryptCostMin = 4;
+const bcryptCostMax = 31;
+
+/** Ends the reading of a configuration; never leaves this file. */
+class Refusal extends Error {}
+
+export interface BuildOptions {
+  readonly host: HostFacts;
+  /** True when the values come from a file: the default advertised client URLs then stay. */
+  readonly fromFile: boolean;
+}
+
+/** What there is to warn of goes into `notes`. */
+export function buildConfig(values: FlagValues, options: BuildOptions, notes: Note[]): Parsed<MemberConfig> {
+  try {
+    return accepted(build(values, options, notes));
+  } catch (error) {
+    if (error instanceof Refusal) return refused(error.message);
+    throw error;
+  }
+}
+
+function build(values: FlagValues, options: BuildOptions, notes: Note[]): MemberConfig {
+  checkSupport(values, notes);
+  const log = buildLog(values);
+  const urls = buildUrls(values, options);
+  const initialCluster = buildInitialCluster(values, urls.initialAdvertisePeerUrls);
+  checkDiscovery(values, initialCluster);
+  checkTicks(values);
+  checkAdvertised(values, options);
+  const autoCompaction = buildAutoCompaction(values);
+  checkFeatures(values);
+  const tls = buildTlsVersions(values);
+  const clientTls = buildClientTls(values);
+  const peerTls = buildPeerTls(values);
+  checkTransport(values, { urls, clientTls, peerTls });
+  const name = values.get("name");
+  if (name === "default") {
+    const message = "it isn't recommended to use default name, please set a value for --name";
+    notes.push({ level: "warn", message, fields: { name } });
+  }
+  return {
+    name,
+    dataDir: values.get("data-dir") || `${name}.etcd`,
+    walDir: values.get("wal-dir") || undefined,
+    memory: values.get("memory"),
+    snapshotCount: values.get("snapshot-count") || 10_000,
+    snapshotCatchupEntries: values.get("snapshot-catchup-entries") || 5_000,
+    maxWals: values.get("max-wals"),
+    heartbeatMs: values.get("heartbeat-interval"),
+    electionMs: values.get("election-timeout"),
+    initialElectionTickAdvance: values.get("initial-election-tick-advance"),
+    preVote: values.get("pre-vote"),
+    strictReconfigCheck: values.get("strict-reconfig-check"),
+    maxLearners: values.get("max-learners"),
+    ...urls,
+    initialCluster,
+    initialClusterState: values.get("initial-cluster-state") === "existing" ? "existing" : "new",
+    initialClusterToken: values.get("initial-cluster-token"),
+    forceNewCluster: values.get("force-new-cluster"),
+    quotaBackendBytes: buildQuota(values, notes),
+    backendBatchIntervalMs: values.get("backend-batch-interval") || 100,
+    backendBatchLimit: values.get("backend-batch-limit") || 10_000,
+    unsafeNoFsync: values.get("unsafe-no-fsync"),
+    maxTxnOps: values.get("max-txn-ops"),
+    maxRequestBytes: buildMaxRequestBytes(values, notes),
+    maxConcurrentStreams: values.get("max-concurrent-streams"),
+    grpcKeepaliveMinTimeMs: values.get("grpc-keepalive-min-time"),
+    grpcKeepaliveIntervalMs: values.get("grpc-keepalive-interval"),
+    grpcKeepaliveTimeoutMs: values.get("grpc-keepalive-timeout"),
+    raftReadTimeoutMs: Math.max(values.get("raft-read-timeout"), raftTimeoutMsMin),
+    raftWriteTimeoutMs: Math.max(values.get("raft-write-timeout"), raftTimeoutMsMin),
+    featureGates: values.get("feature-gates"),
+    autoCompaction,
+    corruptCheckMs: values.get("corrupt-check-time"),
+    compactHashCheckMs: values.get("compact-hash-check-time"),
+    compactionBatchLimit: values.get("compaction-batch-limit") || 1_000,
+    compactionSleepIntervalMs: values.get("compaction-sleep-interval") || 10,
+    watchProgressNotifyIntervalMs: buildProgressInterval(values),
+    downgradeCheckMs: values.get("downgrade-check-time"),
+    warningApplyMs: values.get("warning-apply-duration"),
+    warningUnaryRequestMs: values.get("warning-unary-request-duration") || 300,
+    enableGrpcGateway: values.get("enable-grpc-gateway"),
+    cors: values.get("cors"),
+    hostWhitelist: values.get("host-whitelist"),
+    extensiveMetrics: values.get("metrics") === "extensive",
+    authToken: values.get("auth-token"),
+    bcryptCost: buildBcryptCost(values, notes),
+    authTokenTtlSeconds: values.get("auth-token-ttl"),
+    clientTls,
+    peerTls,
+    selfSignedCertValidityYears: values.get("self-signed-cert-validity") || 1,
+    cipherSuites: values.get("cipher-suites"),
+    ...tls,
+    log,
+  };
+}
+
+/** Refuses flags whose users would rely on what is not there, and warns of those that do nothing. */
+function checkSupport(values: FlagValues, notes: Note[]): void {
+  for (const flag of flagNames) {
+    const { support } = flagTable[flag];
+    if (support === "full" || !values.isSet(flag)) continue;
+    if (support === "planned" && !hasDefault(values, flag)) throw new Refusal(`--${flag} is not supported yet`);
+    if (support === "inert") notes.push({ level: "warn", message: "this flag has no effect", fields: { flag } });
+  }
+  if (values.get("discovery-fallback") === "proxy") {
+    throw new Refusal(`v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`);
+  }
+}
+
+function hasDefault(values: FlagValues, flag: FlagName): boolean {
+  const parsed = parseFlagText(flagTable[flag], flagTable[flag].default);
+  return parsed.kind === "ok" && JSON.stringify(values.get(flag)) === JSON.stringify(parsed.value);
+}
+
+const logLevels: Readonly<Record<string, LogLevelName>> = {
+  debug: "debug",
+  info: "info",
+  warn: "warn",
+  error: "error",
+  panic: "panic",
+  fatal: "fatal",
+};
+
+function buildLog(values: FlagValues): LogConfig {
+  const logger = values.get("logger");
+  if (logger !== "zap") throw new Refusal(`unknown logger option ${JSON.stringify(logger)}`);
+  const format = values.get("log-format");
+  if (format !== "json" && format !== "console") {
+    throw new Refusal(`unknown log format: ${format}, supported values json, console`);
+  }
+  const level = logLevels[values.get("log-level")];
+  if (level === undefined) throw new Refusal(`unrecognized level: ${JSON.stringify(values.get("log-level"))}`);
+  const outputs = values.get("log-outputs");
+  if (outputs.length === 0 || outputs.includes("")) throw new Refusal("--log-outputs must not be empty");
+  if (outputs.length > 1 && outputs.includes("default")) {
+    throw new Refusal('multi logoutput for "default" is not supported yet');
+  }
+  if (outputs.includes("systemd/journal")) throw new Refusal("--log-outputs=systemd/journal is not supported yet");
+  return { level, format, outputs: outputs.map((output) => (output === "default" ? "stderr" : output)) };
+}
+
+type Urls = Pick<
+  MemberConfig,
+  | "advertiseClientUrls"
+  | "initialAdvertisePeerUrls"
+  | "listenClientHttpUrls"
+  | "listenClientUrls"
+  | "listenMetricsUrls"
+  | "listenPeerUrls"
+>;
+
+function buildUrls(values: FlagValues, { host }: BuildOptions): Urls {
+  const listenPeerUrls = bindable(values.get("listen-peer-urls"));
+  const listenClientUrls = bindable(values.get("listen-client-urls"));
+  const listenClientHttpUrls = bindable(values.get("listen-client-http-urls"));
+  const listenMetricsUrls = bindable(values.get("listen-metrics-urls"));
+  const peerUrls = values.get("initial-advertise-peer-urls");
+  const clientUrls = values.get("advertise-client-urls");
+  checkReachable(peerUrls, { flag: "initial-advertise-peer-urls", form: '"host:port"' });
+  const clientForm = 'in the format "host:port", "unix:/path/to/socket" or "unixs:/path/to/socket"';
+  checkReachable(clientUrls, { flag: "advertise-client-urls", form: clientForm });
+  return {
+    listenPeerUrls,
+    listenClientUrls,
+    listenClientHttpUrls,
+    listenMetricsUrls,
+    initialAdvertisePeerUrls: reachable(
+      peerUrls,
+      listenPeerUrls,
+      hasDefault(values, "initial-advertise-peer-urls"),
+      host,
+    ),
+    advertiseClientUrls: reachable(clientUrls, listenClientUrls, hasDefault(values, "advertise-client-urls"), host),
+  };
+}
+
+/** A listener's host must be an address of this machine, so names other than localhost are refused. */
+function bindable(urls: readonly MemberUrl[]): readonly MemberUrl[] {
+  for (const { scheme, host, text } of urls) {
+    if (scheme === "unix" || scheme === "unixs" || host === "localhost") continue;
+    if (!isIpAddress(host)) throw new Refusal(`expected IP in URL for binding (${text})`);
+  }
+  return urls;
+}
+
+function checkReachable(
+  urls: readonly MemberUrl[],
+  { flag, form }: { readonly flag: FlagName; readonly form: string },
+): void {
+  const bad = urls.find((url) => url.host === "");
+  if (bad === undefined) return;
+  const all = urls.map((url) => url.text).join(",");
+  throw new Refusal(`--${flag} ${JSON.stringify(all)} must be ${form} (unexpected empty host (${bad.text}))`);
+}
+
+/** A default `localhost` that is advertised while listening on all addresses becomes this machine's address. */
+function reachable(
+  advertised: readonly MemberUrl[],
+  listening: readonly MemberUrl[],
+  isDefault: boolean,
+  { defaultHost }: HostFacts,
+): readonly MemberUrl[] {
+  const [first] = listening;
+  if (!isDefault || defaultHost === undefined || first?.host !== "0.0.0.0") return advertised;
+  const result = parseUrls(`http://${defaultHost.includes(":") ? `[${defaultHost}]` : defaultHost}:${first.port}`);
+  return result.kind === "ok" ? result.value : advertised;
+}
+
+function buildInitialCluster(values: FlagValues, peerUrls: readonly MemberUrl[]): string {
+  const text = values.get("initial-cluster");
+  const discovers = values.get("discovery-srv") !== "" || values.get("discovery-endpoints").length > 0;
+  if (discovers && !values.isSet("initial-cluster")) return "";
+  const name = values.get("name");
+  if (name === "default" || !hasDefault(values, "initial-cluster")) return text;
+  return peerUrls.map((url) => `${name}=${url.text}`).join(",");
+}
+
+function checkDiscovery(values: FlagValues, initialCluster: string): void {
+  const endpoints = values.get("discovery-endpoints");
+  const token = values.get("discovery-token");
+  const ways = [initialCluster !== "", endpoints.length > 0, values.get("discovery-srv") !== ""];
+  if (ways.filter(Boolean).length > 1) {
+    throw new Refusal(
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"',
+    );
+  }
+  if ((token !== "") !== endpoints.length > 0) {
+    throw new Refusal("both --discovery-token and --discovery-endpoints must be set");
+  }
+}
+
+function checkTicks(values: FlagValues): void {
+  const heartbeat = values.get("heartbeat-interval");
+  const election = values.get("election-timeout");
+  if (heartbeat === 0) throw new Refusal("--heartbeat-interval must be >0 (set to 0ms)");
+  if (election === 0) throw new Refusal("--election-timeout must be >0 (set to 0ms)");
+  if (election < 5 * heartbeat) {
+    throw new Refusal(
+      `--election-timeout[${election}ms] should be at least as 5 times as --heartbeat-interval[${heartbeat}ms]`,
+    );
+  }
+  if (election > electionMsMax) {
+    throw new Refusal(`--election-timeout[${election}ms] is too long, and should be set less than ${electionMsMax}ms`);
+  }
+}
+
+/** Clients could not reach a member that listens elsewhere but still advertises the default. */
+function checkAdvertised(values: FlagValues, { fromFile }: BuildOptions): void {
+  if (!fromFile && values.isSet("listen-client-urls") && !values.isSet("advertise-client-urls")) {
+    throw new Refusal("--advertise-client-urls is required when --listen-client-urls is set explicitly");
+  }
+}
+
+const hourMs = 3_600_000;
+
+/** A whole number means hours or revisions; other text is a duration. Source: embed.parseCompactionRetention. */
+function buildAutoCompaction(values: FlagValues): AutoCompaction {
+  const mode = values.get("auto-compaction-mode");
+  if (mode !== "periodic" && mode !== "revision") {
+    throw new Refusal(`unknown auto-compaction-mode ${JSON.stringify(mode)}`);
+  }
+  const text = values.get("auto-compaction-retention");
+  const count = /^\+?\d+$/.test(text) ? Number(text) : undefined;
+  const durationMs = count === undefined ? parseDuration(text) : undefined;
+  if (count === undefined && durationMs === undefined) {
+    throw new Refusal(`error parsing CompactionRetention: ${durationError(text)}`);
+  }
+  if (mode === "revision") {
+    // etcd takes a duration's nanoseconds for revisions, which would compact never; nobody can have meant that.
+    if (count === undefined) throw new Refusal(`--auto-compaction-retention ${JSON.stringify(text)} must be a number`);
+    return count === 0 ? { kind: "off" } : { kind: "revision", retention: count };
+  }
+  const periodMs = durationMs ?? (count ?? 0) * hourMs;
+  if (periodMs < 0) throw new Refusal(`--auto-compaction-retention must be >=0 (set to ${text})`);
+  return periodMs === 0 ? { kind: "off" } : { kind: "periodic", periodMs };
+}
+
+function checkFeatures(values: FlagValues): void {
+  const compactHashCheck = values.get("compact-hash-check-time");
+  if (compactHashCheck <= 0) {
+    throw new Refusal(`--compact-hash-check-time must be >0 (set to ${formatDuration(compactHashCheck)})`);
+  }
+  const samplingRate = values.get("distributed-tracing-sampling-rate");
+  if (samplingRate < 0 || samplingRate > 1_000_000) {
+    throw new Refusal("--distributed-tracing-sampling-rate must be from 0 to 1000000");
+  }
+  const gates = values.get("feature-gates");
+  if (gates.LeaseCheckpointPersist && !gates.LeaseCheckpoint) {
+    throw new Refusal("enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint");
+  }
+  if (values.get("max-learners") < 0) throw new Refusal("--max-learners must be >=0");
+  if (values.get("memory") && values.get("force-new-cluster")) {
+    throw new Refusal("--force-new-cluster needs data, which --memory does not keep");
+  }
+}
+
+function buildTlsVersions(values: FlagValues): Pick<MemberConfig, "tlsMaxVersion" | "tlsMinVersion"> {
+  const tlsMinVersion = parseTlsVersion(values.get("tls-min-version"));
+  const tlsMaxVersion = parseTlsVersion(values.get("tls-max-version"));
+  if (tlsMinVersion === "TLS1.3" && tlsMaxVersion === "TLS1.2") {
+    throw new Refusal(`min version (${tlsMinVersion}) is greater than max version (${tlsMaxVersion})`);
+  }
+  if (tlsMinVersion === "TLS1.3" && values.get("cipher-suites").length > 0) {
+    throw new Refusal("cipher suites cannot be configured when only TLS1.3 is enabled");
+  }
+  return { tlsMinVersion: tlsMinVersion ?? "TLS1.2", tlsMaxVersion };
+}
+
+function parseTlsVersion(text: string): TlsVersion | undefined {
+  if (text === "") return undefined;
+  if (text === "TLS1.2" || text === "TLS1.3") return text;
+  throw new Refusal(`unexpected TLS version ${JSON.stringify(text)} (must be one of: TLS1.2, TLS1.3)`);
+}
+
+function buildClientTls(values: FlagValues): TlsFiles {
+  return {
+    certFile: values.get("cert-file"),
+    keyFile: values.get("key-file"),
+    clientCertFile: values.get("client-cert-file"),
+    clientKeyFile: values.get("client-key-file"),
+    clientCertAuth: values.get("client-cert-auth"),
+    crlFile: values.get("client-crl-file"),
+    trustedCaFile: values.get("trusted-ca-file"),
+    autoTls: values.get("auto-tls"),
+    allowedCommonNames: [],
+    allowedHostnames: values.get("client-cert-allowed-hostname"),
+    skipClientSanVerification: false,
+  };
+}
+
+function buildPeerTls(values: FlagValues): TlsFiles {
+  return {
+    certFile: values.get("peer-cert-file"),
+    keyFile: values.get("peer-key-file"),
+    clientCertFile: values.get("peer-client-cert-file"),
+    clientKeyFile: values.get("peer-client-key-file"),
+    clientCertAuth: values.get("peer-client-cert-auth"),
+    crlFile: values.get("peer-crl-file"),
+    trustedCaFile: values.get("peer-trusted-ca-file"),
+    autoTls: values.get("peer-auto-tls"),
+    allowedCommonNames: values.get("peer-cert-allowed-cn"),
+    allowedHostnames: values.get("peer-cert-allowed-hostname"),
+    skipClientSanVerification: values.get("peer-skip-client-san-verification"),
+  };
+}
+
+interface Transport {
+  readonly urls: Urls;
+  readonly clientTls: TlsFiles;
+  readonly peerTls: TlsFiles;
+}
+
+function checkTransport(values: FlagValues, { urls, clientTls, peerTls }: Transport): void {
+  checkKeyPair(
+    urls.listenPeerUrls,
+    peerTls,
+    "TLS key/cert (--peer-cert-file, --peer-key-file) must be provided for peer url",
+  );
+  const clientUrls = [...urls.listenClientUrls, ...urls.listenClientHttpUrls];
+  checkKeyPair(clientUrls, clientTls, "TLS key/cert (--cert-file, --key-file) must be provided for client url");
+  for (const url of urls.listenClientHttpUrls) {
+    if (!urls.listenClientUrls.some((other) => other.text === url.text)) continue;
+    throw new Refusal(
+      `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${url.text}`,
+    );
+  }
+  if (peerTls.allowedCommonNames.length > 0 && peerTls.allowedHostnames.length > 0) {
+    throw new Refusal("--peer-cert-allowed-cn and --peer-cert-allowed-hostname are mutually exclusive");
+  }
+  if (clientTls.clientCertAuth && clientTls.trustedCaFile === "" && !values.get("auto-tls")) {
+    throw new Refusal("--client-cert-auth requires --trusted-ca-file");
+  }
+}
+
+function checkKeyPair(urls: readonly MemberUrl[], tls: TlsFiles, message: string): void {
+  if (tls.autoTls || (tls.certFile !== "" && tls.keyFile !== "")) return;
+  const url = urls.find(({ scheme }) => scheme === "https" || scheme === "unixs");
+  if (url !== undefined) throw new Refusal(`${message} ${url.text} with HTTPS scheme`);
+}
+
+function buildQuota(values: FlagValues, notes: Note[]): number {
+  const bytes = values.get("quota-backend-bytes");
+  if (bytes > quotaBytesWarning) {
+    const fields = { "quota-size-bytes": bytes, "quota-maximum-size-bytes": quotaBytesWarning };
+    notes.push({ level: "warn", message: "quota exceeds the maximum value", fields });
+  }
+  return bytes === 0 ? quotaBytesDefault : bytes;
+}
+
+function buildMaxRequestBytes(values: FlagValues, notes: Note[]): number {
+  const bytes = values.get("max-request-bytes");
+  if (bytes > requestBytesWarning) {
+    const fields = { "max-request-bytes": bytes, "recommended-request-bytes": requestBytesWarning };
+    notes.push({ level: "warn", message: "exceeded recommended request limit", fields });
+  }
+  return bytes;
+}
+
+function buildProgressInterval(values: FlagValues): number {
+  const ms = values.get("watch-progress-notify-interval");
+  return ms === 0 ? 600_000 : Math.max(ms, 100);
+}
+
+function buildBcryptCost(values: FlagValues, notes: Note[]): number {
+  const cost = values.get("bcrypt-cost");
+  if (cost >= bcryptCostMin && cost <= bcryptCostMax) return cost;
+  notes.push({ level: "warn", message: "use default bcrypt cost instead of the invalid given cost", fields: { cost } });
+  return 10;
+}
+
+/** One member named in `--initial-cluster`; its URLs are sorted. */
+export interface InitialMember {
+  readonly name: string;
+  readonly urls: readonly MemberUrl[];
+}
+
+/**
+ * Reads `name=url,name=url`; a name may come more than once, once for each of its URLs. Members are in order of their
+ * first appearance. Source: etcd client/pkg/types/urlsmap.go.
+ */
+export function parseInitialCluster(text: string): Parsed<readonly InitialMember[]> {
+  const texts = new Map<string, string[]>();
+  for (const part of text.split(",")) {
+    const at = part.indexOf("=");
+    const url = part.slice(at + 1);
+    if (at < 0 || url === "") {
+      return refused(`empty URL given for ${JSON.stringify(at < 0 ? part : part.slice(0, at))}`);
+    }
+    const name = part.slice(0, at).trim();
+    const known = texts.get(name);
+    if (known === undefined) texts.set(name, [url]);
+    else known.push(url);
+  }
+  const members: InitialMember[] = [];
+  for (const [name, urlTexts] of texts) {
+    const urls = parseUrls(urlTexts.join(","));
+    if (urls.kind === "refused") return urls;
+    members.push({ name, urls: urls.value });
+  }
+  return accepted(members);
+}

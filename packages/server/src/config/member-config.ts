@@ -1,0 +1,127 @@
+/** What a member is told at start: every setting, checked, with its unit in its name or comment. */
+
+import type { FeatureGates } from "./feature-gates.js";
+import type { MemberUrl } from "./member-url.js";
+
+export type LogLevelName = "debug" | "info" | "warn" | "error" | "panic" | "fatal";
+export type TlsVersion = "TLS1.2" | "TLS1.3";
+
+export interface MemberConfig {
+  readonly name: string;
+  /** Directory of the data. Not used when `memory` is set. */
+  readonly dataDir: string;
+  /** Separate directory of the WAL; undefined = within `dataDir`. */
+  readonly walDir: string | undefined;
+  /** Keep everything in memory. */
+  readonly memory: boolean;
+
+  readonly snapshotCount: number;
+  readonly snapshotCatchupEntries: number;
+  /** 0 = keep all. */
+  readonly maxWals: number;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly initialElectionTickAdvance: boolean;
+  readonly preVote: boolean;
+  readonly strictReconfigCheck: boolean;
+  readonly maxLearners: number;
+
+  readonly listenPeerUrls: readonly MemberUrl[];
+  readonly listenClientUrls: readonly MemberUrl[];
+  /** When not empty, `listenClientUrls` serve gRPC only. */
+  readonly listenClientHttpUrls: readonly MemberUrl[];
+  readonly listenMetricsUrls: readonly MemberUrl[];
+  readonly initialAdvertisePeerUrls: readonly MemberUrl[];
+  readonly advertiseClientUrls: readonly MemberUrl[];
+
+  /** `name=url,…` unparsed, since a member that has data ignores it: see `parseInitialCluster`. */
+  readonly initialCluster: string;
+  readonly initialClusterState: "new" | "existing";
+  readonly initialClusterToken: string;
+  readonly forceNewCluster: boolean;
+
+  /** Bytes; negative = no quota. */
+  readonly quotaBackendBytes: number;
+  readonly backendBatchIntervalMs: number;
+  readonly backendBatchLimit: number;
+  readonly unsafeNoFsync: boolean;
+
+  readonly maxTxnOps: number;
+  readonly maxRequestBytes: number;
+  readonly maxConcurrentStreams: number;
+  readonly grpcKeepaliveMinTimeMs: number;
+  /** 0 = never ping. */
+  readonly grpcKeepaliveIntervalMs: number;
+  readonly grpcKeepaliveTimeoutMs: number;
+  readonly raftReadTimeoutMs: number;
+  readonly raftWriteTimeoutMs: number;
+
+  readonly featureGates: FeatureGates;
+  readonly autoCompaction: AutoCompaction;
+  /** 0 = never. */
+  readonly corruptCheckMs: number;
+  readonly compactHashCheckMs: number;
+  readonly compactionBatchLimit: number;
+  readonly compactionSleepIntervalMs: number;
+  readonly watchProgressNotifyIntervalMs: number;
+  /** 0 = never. */
+  readonly downgradeCheckMs: number;
+  readonly warningApplyMs: number;
+  readonly warningUnaryRequestMs: number;
+
+  readonly enableGrpcGateway: boolean;
+  /** Empty or holding `*` = all. */
+  readonly cors: readonly string[];
+  /** Empty or holding `*` = all. */
+  readonly hostWhitelist: readonly string[];
+  /** True adds histograms of gRPC handling times. */
+  readonly extensiveMetrics: boolean;
+
+  readonly authToken: string;
+  readonly bcryptCost: number;
+  readonly authTokenTtlSeconds: number;
+
+  readonly clientTls: TlsFiles;
+  readonly peerTls: TlsFiles;
+  readonly selfSignedCertValidityYears: number;
+  /** Go's names; empty = the library's choice. */
+  readonly cipherSuites: readonly string[];
+  readonly tlsMinVersion: TlsVersion;
+  readonly tlsMaxVersion: TlsVersion | undefined;
+
+  readonly log: LogConfig;
+}
+
+export type AutoCompaction =
+  | { readonly kind: "off" }
+  | { readonly kind: "periodic"; readonly periodMs: number }
+  | { readonly kind: "revision"; readonly retention: number };
+
+/** Paths are "" when not given. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  /** Shown on outgoing connections instead of `certFile`. */
+  readonly clientCertFile: string;
+  readonly clientKeyFile: string;
+  readonly clientCertAuth: boolean;
+  readonly crlFile: string;
+  readonly trustedCaFile: string;
+  readonly autoTls: boolean;
+  readonly allowedCommonNames: readonly string[];
+  readonly allowedHostnames: readonly string[];
+  readonly skipClientSanVerification: boolean;
+}
+
+export interface LogConfig {
+  readonly level: LogLevelName;
+  readonly format: "json" | "console";
+  /** `stderr`, `stdout` or paths. */
+  readonly outputs: readonly string[];
+}
+
+/** Facts of the machine that the defaults depend on. */
+export interface HostFacts {
+  /** Address of the default route's interface; undefined when there is none. */
+  readonly defaultHost: string | undefined;
+}
