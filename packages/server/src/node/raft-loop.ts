@@ -1,0 +1,351 @@
+/**
+ * The node loop: the only caller of this member's `RawNode`. It gathers what arrived during a loop turn, lets raft decide
+ * on all of it at once, and carries out what raft returns: messages to peers at once, log writes through the WAL, committed
+ * entries to the applier.
+ *
+ * Raft runs with asynchronous storage writes: what must be durable before it is said (votes, append answers, this
+ * member's own acknowledgement) travels as the `responses` of a write and is delivered when that write is synced, while
+ * heartbeats and appends to followers go out meanwhile. One write is under way at a time; everything that comes in
+ * during it becomes the next one. So a slow disk makes batches larger and never delays a tick.
+ *
+ * Nothing here decides; order is what it guarantees:
+ * 1. a batch's entries are in the WAL, synced, and in `log` before its responses are delivered;
+ * 2. a change of leader is announced before any read confirmed in the same Ready;
+ * 3. committed entries reach the applier in order, once.
+ */
+
+import {
+  type ConfChange,
+  type ConfState,
+  type Entry,
+  type HardState,
+  isFatalRefusal,
+  localAppendThread,
+  localApplyThread,
+  type Message,
+  type NodeId,
+  none,
+  RaftState,
+  type RawNode,
+  type Ready,
+  type Refusal,
+  type Snapshot,
+  type SoftState,
+} from "@etcd-ts/raft";
+import type { Clock } from "../env.js";
+
+/** The log as raft reads it; the loop appends to it what the WAL has made durable. */
+export interface DurableLog {
+  append(entries: readonly Entry[]): void;
+  setHardState(state: HardState): void;
+  applySnapshot(snapshot: Snapshot): void;
+}
+
+/** The write-ahead log. One `save` is under way at a time. */
+export interface LogWriter {
+  /** Persists entries, then the hard state; resolves when what needs it is synced. Rejects once, for good. */
+  save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void>;
+  /** The same within the loop turn. Only called while `mayWriteInLoop` says so. */
+  saveNow(hardState: HardState | undefined, entries: readonly Entry[]): void;
+  saveSnapshot(snapshot: Snapshot): Promise<void>;
+}
+
+export interface RaftLoopEvents {
+  /** Leader or role changed. Called before the reads and entries of the same Ready. */
+  softStateChanged(state: SoftState): void;
+  readConfirmed(context: Uint8Array, index: number): void;
+  /** Entries to apply, after those of the call before; `applied` must be called once when all of them are. */
+  committed(entries: readonly Entry[], applied: () => void): void;
+  /** A snapshot received from the leader is persisted in the WAL and must replace the state machine's state. */
+  snapshotPersisted(snapshot: Snapshot, installed: () => void): void;
+  send(messages: readonly Message[]): void;
+  /** The member cannot go on: its log could not be written, or is not what the cluster relies on. */
+  failed(error: Error): void;
+  /** Before each turn's decisions: reads that wait for a round ask for it here. */
+  beforeTurn(): void;
+}
+
+export interface RaftLoopOptions {
+  readonly raft: RawNode;
+  readonly log: DurableLog;
+  readonly writer: LogWriter;
+  readonly clock: Clock;
+  readonly events: RaftLoopEvents;
+  /** Encoded bytes of proposals in one message to raft. */
+  readonly proposalBatchBytesMax: number;
+}
+
+/** A proposal that has not been handed to raft, because no leader is known. */
+interface PendingProposal {
+  readonly data: Uint8Array;
+  readonly dropped: (refusal: Refusal) => void;
+  readonly handed: () => void;
+}
+
+export class RaftLoop {
+  readonly #raft: RawNode;
+  readonly #log: DurableLog;
+  readonly #writer: LogWriter;
+  readonly #clock: Clock;
+  readonly #events: RaftLoopEvents;
+  readonly #batchBytesMax: number;
+  #proposals: PendingProposal[] = [];
+  #appendWork: Message[] = [];
+  #writing = false;
+  #turnPending = false;
+  #stopped = false;
+  #softState: SoftState = { lead: none, raftState: RaftState.follower };
+  /** Milliseconds on the clock when the write under way began; undefined when none is. */
+  #writeStartedAt: number | undefined;
+  /** Set while this member is the only voter: then a write in the loop delays nobody but its own clients. */
+  mayWriteInLoop = false;
+
+  constructor(options: RaftLoopOptions) {
+    this.#raft = options.raft;
+    this.#log = options.log;
+    this.#writer = options.writer;
+    this.#clock = options.clock;
+    this.#events = options.events;
+    this.#batchBytesMax = options.proposalBatchBytesMax;
+  }
+
+  get softState(): SoftState {
+    return this.#softState;
+  }
+
+  get isLeader(): boolean {
+    return this.#softState.raftState === RaftState.leader;
+  }
+
+  get pendingProposals(): number {
+    return this.#proposals.length;
+  }
+
+  get writeStartedAt(): number | undefined {
+    return this.#writeStartedAt;
+  }
+
+  tick(): void {
+    if (this.#stopped) return;
+    this.#raft.tick();
+    this.poke();
+  }
+
+  campaign(): void {
+    this.#raft.campaign();
+    this.poke();
+  }
+
+  step(message: Message): void {
+    if (this.#stopped) return;
+    const refusal = this.#raft.step(message);
+    if (refusal !== undefined && isFatalRefusal(refusal)) this.#fail(new Error(refusal.message));
+    this.poke();
+  }
+
+  readIndex(context: Uint8Array): void {
+    this.#raft.readIndex(context);
+    this.poke();
+  }
+
+  /**
+   * Hands an entry's data to raft as soon as a leader is known. `handed` is called then, or `dropped` when raft refuses
+   * it. The data must not change afterwards. The caller bounds how many it has under way.
+   */
+  propose(data: Uint8Array, handed: () => void, dropped: (refusal: Refusal) => void): void {
+    this.#proposals.push({ data, handed, dropped });
+    this.poke();
+  }
+
+  proposeConfChange(change: ConfChange): Refusal | undefined {
+    const refusal = this.#raft.proposeConfChange(change);
+    this.poke();
+    return refusal;
+  }
+
+  applyConfChange(change: ConfChange): ConfState {
+    const state = this.#raft.applyConfChange(change);
+    this.poke();
+    return state;
+  }
+
+  transferLeader(to: NodeId): void {
+    this.#raft.transferLeader(to);
+    this.poke();
+  }
+
+  reportUnreachable(id: NodeId): void {
+    this.#raft.reportUnreachable(id);
+    this.poke();
+  }
+
+  reportSnapshot(id: NodeId, outcome: "finish" | "failure"): void {
+    this.#raft.reportSnapshot(id, outcome);
+    this.poke();
+  }
+
+  /** Makes sure that a turn runs after the events of this loop turn. */
+  poke(): void {
+    if (this.#turnPending || this.#stopped) return;
+    this.#turnPending = true;
+    this.#clock.defer(() => this.#turn());
+  }
+
+  /** No turn runs after this; a write under way ends without effect. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  /** Takes back the proposals that raft has not seen. */
+  takePending(): readonly PendingProposal[] {
+    const pending = this.#proposals;
+    this.#proposals = [];
+    return pending;
+  }
+
+  #turn(): void {
+    this.#turnPending = false;
+    if (this.#stopped) return;
+    try {
+      this.#events.beforeTurn();
+      this.#flushProposals();
+      do {
+        while (this.#raft.hasReady()) this.#handle(this.#raft.ready());
+      } while (this.#writeInLoop());
+      this.#startWrite();
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  #flushProposals(): void {
+    if (this.#softState.lead === none) return;
+    while (this.#proposals.length > 0) {
+      let count = 0;
+      let bytes = 0;
+      for (const proposal of this.#proposals) {
+        if (count > 0 && bytes + proposal.data.length > this.#batchBytesMax) break;
+        bytes += proposal.data.length;
+        count++;
+      }
+      const batch = this.#proposals.splice(0, count);
+      const refusal = this.#raft.proposeMany(batch.map((proposal) => proposal.data));
+      for (const proposal of batch) {
+        if (refusal === undefined) proposal.handed();
+        else proposal.dropped(refusal);
+      }
+    }
+  }
+
+  #handle(ready: Ready): void {
+    if (ready.softState !== undefined) {
+      this.#softState = ready.softState;
+      this.#events.softStateChanged(ready.softState);
+      if (this.#proposals.length > 0) this.poke();
+    }
+    for (const read of ready.readStates) this.#events.readConfirmed(read.requestContext, read.index);
+    const toPeers: Message[] = [];
+    for (const message of ready.messages) {
+      if (message.to === localAppendThread) this.#appendWork.push(message);
+      else if (message.to === localApplyThread) this.#apply(message);
+      else toPeers.push(message);
+    }
+    if (toPeers.length > 0) this.#events.send(toPeers);
+  }
+
+  #apply(message: Message): void {
+    this.#events.committed(message.entries, () => this.#deliver(message.responses));
+  }
+
+  #deliver(responses: readonly Message[]): void {
+    if (this.#stopped) return;
+    const toPeers: Message[] = [];
+    const self = this.#raft.basicStatus().id;
+    for (const response of responses) {
+      if (response.to === self) this.step(response);
+      else toPeers.push(response);
+    }
+    if (toPeers.length > 0) this.#events.send(toPeers);
+    this.poke();
+  }
+
+  /** Writes what waits within this turn, if that is allowed; true when something was written. */
+  #writeInLoop(): boolean {
+    if (!this.mayWriteInLoop || this.#writing || this.#appendWork.length === 0) return false;
+    if (this.#appendWork.some((work) => work.snapshot !== undefined)) return false;
+    const work = this.#takeWork();
+    this.#writer.saveNow(work.hardState, work.entries);
+    this.#finishWrite(work);
+    return true;
+  }
+
+  #startWrite(): void {
+    if (this.#writing || this.#appendWork.length === 0) return;
+    this.#writing = true;
+    this.#writeStartedAt = this.#clock.now();
+    const work = this.#takeWork();
+    this.#write(work).then(
+      () => {
+        this.#writing = false;
+        this.#writeStartedAt = undefined;
+        if (this.#stopped) return;
+        this.#finishWrite(work);
+        this.poke();
+      },
+      (error: unknown) => this.#fail(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  async #write(work: AppendWork): Promise<void> {
+    if (work.snapshot !== undefined) await this.#writer.saveSnapshot(work.snapshot);
+    await this.#writer.save(work.hardState, work.entries);
+    const snapshot = work.snapshot;
+    if (snapshot === undefined || this.#stopped) return;
+    this.#log.applySnapshot(snapshot);
+    await new Promise<void>((installed) => this.#events.snapshotPersisted(snapshot, installed));
+  }
+
+  #finishWrite(work: AppendWork): void {
+    if (work.hardState !== undefined) this.#log.setHardState(work.hardState);
+    if (work.entries.length > 0) this.#log.append(work.entries);
+    for (const message of work.messages) this.#deliver(message.responses);
+  }
+
+  /** Joins the waiting writes into one; a snapshot is written alone, with what came with it. */
+  #takeWork(): AppendWork {
+    const withSnapshot = this.#appendWork.findIndex((message) => message.snapshot !== undefined);
+    const count = withSnapshot < 0 ? this.#appendWork.length : Math.max(withSnapshot, 1);
+    const messages = this.#appendWork.splice(0, count);
+    let hardState: HardState | undefined;
+    let entries: readonly Entry[] = [];
+    for (const message of messages) {
+      if (message.term !== 0 || message.vote !== none || message.commit !== 0) {
+        hardState = { term: message.term, vote: message.vote, commit: message.commit };
+      }
+      entries = entries.length === 0 ? message.entries : joinEntries(entries, message.entries);
+    }
+    return { messages, hardState, entries, snapshot: messages[0]?.snapshot };
+  }
+
+  #fail(error: Error): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#events.failed(error);
+  }
+}
+
+interface AppendWork {
+  readonly messages: readonly Message[];
+  readonly hardState: HardState | undefined;
+  readonly entries: readonly Entry[];
+  readonly snapshot: Snapshot | undefined;
+}
+
+/** `later` replaces what `earlier` holds at and above the index where `later` begins. */
+function joinEntries(earlier: readonly Entry[], later: readonly Entry[]): readonly Entry[] {
+  const first = later[0];
+  if (first === undefined) return earlier;
+  let kept = earlier.length;
+  while (kept > 0 && (earlier[kept - 1]?.index ?? 0) >= first.index) kept--;
+  return [...earlier.slice(0, kept), ...later];
+}

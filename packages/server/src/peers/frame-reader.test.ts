@@ -1,0 +1,33 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { FrameReader } from "./frame-reader.js";
+
+test("pieces come out as they went in, however the stream is chunked", () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 20 }), { maxLength: 20 }), fc.array(fc.nat(12)), (pieces, cuts) => {
+      const all = new Uint8Array(pieces.flatMap((piece) => [...piece]));
+      const reader = new FrameReader();
+      let at = 0;
+      for (const cut of cuts) {
+        reader.push(all.subarray(at, at + cut));
+        at = Math.min(all.length, at + cut);
+      }
+      reader.push(all.subarray(at));
+      expect(reader.available).toBe(all.length);
+      for (const piece of pieces) expect(reader.take(piece.length)).toEqual(piece);
+      expect(reader.available).toBe(0);
+      expect(reader.take(1)).toBeUndefined();
+    }),
+  );
+});
+
+test("peeking consumes nothing", () => {
+  const reader = new FrameReader();
+  reader.push(new Uint8Array([7, 0, 0, 0]));
+  reader.push(new Uint8Array([0, 0, 0, 1, 2]));
+  expect(reader.peekByte(0)).toBe(7);
+  expect(reader.peekByte(9)).toBeUndefined();
+  expect(reader.peekUint64(1)).toBe(0x0000_0000_0000_0102n);
+  expect(reader.peekUint64(2)).toBeUndefined();
+  expect(reader.available).toBe(9);
+});

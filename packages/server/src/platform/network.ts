@@ -1,0 +1,181 @@
+/**
+ * Member to member traffic over Node's HTTP/1.1: keep-alive connections for posts, one connection per stream, no redirects
+ * followed.
+ */
+
+import { once } from "node:events";
+import http from "node:http";
+import https from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { SecureContextOptions, TlsOptions } from "node:tls";
+import type {
+  Listener,
+  Network,
+  PeerStream,
+  PostRequest,
+  PostResponse,
+  ServedBody,
+  ServedRequest,
+} from "../env.js";
+
+/** Certificates of the two roles; read again for each connection, so that they can be rotated. */
+export interface PeerTls {
+  client(): SecureContextOptions;
+  server(): TlsOptions;
+}
+
+const headersTimeoutMs = 30_000;
+const headerBytesMax = 16 * 1024;
+
+function flatten(headers: http.IncomingHttpHeaders): Record<string, string> {
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) flat[name] = Array.isArray(value) ? value.join(", ") : value;
+  }
+  return flat;
+}
+
+function request(
+  options: Pick<PostRequest, "url" | "method" | "headers">,
+  tls: PeerTls | undefined,
+  agents: { readonly http: http.Agent; readonly https: https.Agent },
+): http.ClientRequest {
+  const common = { method: options.method, headers: options.headers, maxHeaderSize: headerBytesMax };
+  if (!options.url.startsWith("https:")) return http.request(options.url, { ...common, agent: agents.http });
+  return https.request(options.url, { ...common, ...tls?.client(), agent: agents.https });
+}
+
+async function answer(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {
+  const [incoming] = (await once(outgoing, "response")) as [http.IncomingMessage];
+  return incoming;
+}
+
+async function collect(incoming: http.IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > bytesMax) {
+      incoming.destroy();
+      throw new RangeError(`answer exceeds ${bytesMax} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function sendBody(outgoing: http.ClientRequest, body: PostRequest["body"]): Promise<void> {
+  if (body === undefined || body instanceof Uint8Array) {
+    outgoing.end(body);
+    return;
+  }
+  for await (const chunk of body) {
+    if (!outgoing.write(chunk)) await Promise.race([once(outgoing, "drain"), once(outgoing, "close")]);
+    if (outgoing.destroyed) return;
+  }
+  outgoing.end();
+}
+
+function served(incoming: http.IncomingMessage, response: http.ServerResponse): ServedRequest {
+  return {
+    method: incoming.method ?? "",
+    target: incoming.url ?? "/",
+    headers: flatten(incoming.headers),
+    remoteAddress: incoming.socket.remoteAddress ?? "",
+    body: () => incoming,
+    respond(status, headers, body) {
+      response.writeHead(status, headers);
+      response.end(body);
+    },
+    openBody(status, headers): ServedBody {
+      response.writeHead(status, headers);
+      response.flushHeaders();
+      return {
+        write: (bytes) => response.write(bytes),
+        onDrain: (callback) => void response.on("drain", callback),
+        onClose: (callback) => void response.on("close", callback),
+        end: () => {
+          response.end();
+          // A peer that does not read would keep the connection open for good.
+          response.socket?.destroySoon();
+        },
+      };
+    },
+  };
+}
+
+/** `tls` is needed for https URLs only. */
+export function createNetwork(tls?: PeerTls): Network {
+  const agents = {
+    http: new http.Agent({ keepAlive: true, maxFreeSockets: 8 }),
+    https: new https.Agent({ keepAlive: true, maxFreeSockets: 8 }),
+  };
+  // A stream holds its connection for good: it must not take one of the pool's.
+  const streamAgents = { http: new http.Agent({ keepAlive: false }), https: new https.Agent({ keepAlive: false }) };
+  return {
+    async post(options): Promise<PostResponse> {
+      const outgoing = request(options, tls, agents);
+      if (options.timeoutMs > 0) {
+        outgoing.setTimeout(options.timeoutMs, () => outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)));
+      }
+      const answered = answer(outgoing);
+      const [incoming] = await Promise.all([answered, sendBody(outgoing, options.body)]);
+      const body = await collect(incoming, options.responseBytesMax);
+      return { status: incoming.statusCode ?? 0, headers: flatten(incoming.headers), body };
+    },
+
+    async openStream(options): Promise<PeerStream> {
+      const outgoing = request(options, tls, streamAgents);
+      const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)), options.timeoutMs);
+      outgoing.end();
+      const incoming = await answer(outgoing).finally(() => clearTimeout(timer));
+      incoming.socket.setNoDelay(true);
+      incoming.socket.setKeepAlive(true, 30_000);
+      return {
+        status: incoming.statusCode ?? 0,
+        headers: flatten(incoming.headers),
+        start(onData, onEnd) {
+          let ended = false;
+          const end = (error: Error | undefined): void => {
+            if (ended) return;
+            ended = true;
+            onEnd(error);
+          };
+          incoming.on("data", onData);
+          incoming.on("error", end);
+          incoming.on("close", () => end(undefined));
+        },
+        close: () => void incoming.destroy(),
+      };
+    },
+
+    async serve(url, handler): Promise<Listener> {
+      const { hostname, port, protocol } = new URL(url);
+      const listener = (incoming: http.IncomingMessage, response: http.ServerResponse): void => {
+        response.socket?.setNoDelay(true);
+        handler(served(incoming, response));
+      };
+      const limits = { maxHeaderSize: headerBytesMax, headersTimeout: headersTimeoutMs, requestTimeout: 0 };
+      const server =
+        protocol === "https:"
+          ? https.createServer({ ...tls?.server(), ...limits, handshakeTimeout: 10_000 }, listener)
+          : http.createServer(limits, listener);
+      const sockets = new Set<Socket>();
+      server.on("connection", (socket: Socket) => {
+        sockets.add(socket);
+        socket.on("close", () => sockets.delete(socket));
+      });
+      server.listen({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 0) });
+      await once(server, "listening");
+      return {
+        port: (server.address() as AddressInfo).port,
+        async close() {
+          const closed = once(server, "close");
+          server.close();
+          for (const socket of sockets) socket.destroy();
+          await closed;
+        },
+      } as Listener;
+    },
+  };
+}
