@@ -1,0 +1,326 @@
+/**
+ * The protobuf wire format, reading side: what generated decoders are made of.
+ *
+ * Each `read…` takes the position of a value and the end of the enclosing message, returns the value and leaves the
+ * position after it in `cursor`. Nothing is allocated before its length is checked against what is left, and byte
+ * fields are views: bytes in memory grow by a constant factor of the input only.
+ *
+ * While decoding, the reader notes whether the bytes are what an encoder would have written (see `wasCanonical`). The
+ * state is module-wide: decoding is synchronous and one message at a time.
+ *
+ * Source: protobuf.dev/programming-guides/encoding; leniency as in google.golang.org/protobuf/encoding/protowire.
+ */
+
+import { assert } from "./assert.js";
+import { DecodeError, type DecodeErrorCode } from "./decode-error.js";
+import { decodeUtf8 } from "./utf8.js";
+
+/**
+ * Messages within messages, and groups within groups of unknown fields. Go refuses beyond 10 000; a JavaScript stack
+ * holds some thousand small frames. Only transactions nest without bound, two levels each, and etcd refuses them
+ * beyond `--max-txn-ops` (128) levels: 1000 leaves room for a flag of 499.
+ */
+export const nestingDepthMax = 1000;
+
+/** The value of absent byte fields. Shared: it has no bytes that could be changed. */
+export const emptyBytes: Uint8Array = new Uint8Array(0);
+
+/** Position after the value last read. */
+export let cursor = 0;
+
+let canonical = true;
+/** Halves of the varint last read by `readVarint64`. */
+let low = 0;
+let high = 0;
+const scratch = new DataView(new ArrayBuffer(8));
+
+const two32 = 0x1_0000_0000;
+const two53 = 2 ** 53;
+const fieldNumberMax = 2 ** 29 - 1;
+
+/**
+ * True if the message last given to a `decode…` function held only known fields, singular ones once each, every
+ * varint in as few bytes as possible and nothing out of its type's range, so that any protobuf decoder reads from the
+ * very bytes what ours did. Meaningless after an error.
+ */
+export function wasCanonical(): boolean {
+  return canonical;
+}
+
+export function noteNotCanonical(): void {
+  canonical = false;
+}
+
+/** Starts a message that is not part of another one. */
+export function beginMessage(bytes: Uint8Array, start: number, end: number): void {
+  assert(0 <= start && start <= end && end <= bytes.length, "the message lies within its array");
+  canonical = true;
+}
+
+/** Checks a message that may contain itself. */
+export function checkDepth(depth: number, offset: number): void {
+  if (depth > nestingDepthMax) fail("tooDeep", offset);
+}
+
+function fail(code: DecodeErrorCode, offset: number): never {
+  throw new DecodeError(code, offset);
+}
+
+/** Reads any varint into `low` and `high`. */
+function readVarint64(bytes: Uint8Array, start: number, end: number): void {
+  let pos = start;
+  let bits = 0;
+  low = 0;
+  high = 0;
+  for (;;) {
+    if (pos >= end) fail("truncated", pos);
+    const byte = bytes[pos++] as number;
+    if (bits < 28) low |= (byte & 0x7f) << bits;
+    else if (bits === 28) {
+      low |= (byte & 0x7f) << 28;
+      high = (byte & 0x7f) >> 4;
+    } else if (bits < 63) high |= (byte & 0x7f) << (bits - 32);
+    else {
+      if (byte > 1) fail("badVarint", pos - 1);
+      high |= byte << 31;
+    }
+    if (byte < 0x80) {
+      // A last byte of zero adds nothing: a shorter form exists.
+      if (byte === 0 && bits !== 0) canonical = false;
+      break;
+    }
+    bits += 7;
+  }
+  low >>>= 0;
+  high >>>= 0;
+  cursor = pos;
+}
+
+/** A tag of two bytes or more, from its first byte on. */
+export function readTag(bytes: Uint8Array, start: number, end: number): number {
+  readVarint64(bytes, start, end);
+  if (high !== 0 || low >>> 3 > fieldNumberMax) fail("badTag", start);
+  return low;
+}
+
+/** The length of a byte field, checked: `cursor` and `cursor + length` lie within the message. */
+export function readLength(bytes: Uint8Array, start: number, end: number): number {
+  if (start >= end) fail("truncated", start);
+  let length = bytes[start] as number;
+  if (length < 0x80) cursor = start + 1;
+  else {
+    readVarint64(bytes, start, end);
+    length = high * two32 + low;
+  }
+  if (length > end - cursor) fail("truncated", start);
+  return length;
+}
+
+/** A view of the bytes of a field. */
+export function readBytes(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const length = readLength(bytes, start, end);
+  if (length === 0) return emptyBytes;
+  const from = cursor;
+  cursor = from + length;
+  return view(bytes, from, from + length);
+}
+
+/** A plain view, also of a Node Buffer, whose own `subarray` makes the slower Buffer. */
+function view(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return bytes.constructor === Uint8Array
+    ? bytes.subarray(from, to)
+    : new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from);
+}
+
+export function readString(bytes: Uint8Array, start: number, end: number): string {
+  const length = readLength(bytes, start, end);
+  const from = cursor;
+  cursor = from + length;
+  const text = decodeUtf8(bytes, from, cursor);
+  if (text === undefined) fail("badUtf8", from);
+  return text;
+}
+
+export function readBool(bytes: Uint8Array, start: number, end: number): boolean {
+  const byte = bytes[start] as number;
+  if (start < end && byte <= 1) {
+    cursor = start + 1;
+    return byte === 1;
+  }
+  readVarint64(bytes, start, end);
+  canonical &&= high === 0 && low <= 1;
+  return low !== 0 || high !== 0;
+}
+
+export function readUint32(bytes: Uint8Array, start: number, end: number): number {
+  readVarint64(bytes, start, end);
+  if (high !== 0) canonical = false;
+  return low;
+}
+
+/** int32 and enum. Unknown enum numbers are kept. */
+export function readInt32(bytes: Uint8Array, start: number, end: number): number {
+  const byte = bytes[start] as number;
+  if (start < end && byte < 0x80) {
+    cursor = start + 1;
+    return byte;
+  }
+  readVarint64(bytes, start, end);
+  const value = low | 0;
+  if (high !== (value < 0 ? 0xffff_ffff : 0)) canonical = false;
+  return value;
+}
+
+/** int64 that is only compared: saturated at ±2^53, which no value of ours reaches, so that its order stays exact. */
+export function readInt64Number(bytes: Uint8Array, start: number, end: number): number {
+  const byte = bytes[start] as number;
+  if (start < end && byte < 0x80) {
+    cursor = start + 1;
+    return byte;
+  }
+  readVarint64(bytes, start, end);
+  const value = (high | 0) * two32 + low;
+  return Math.max(-two53, Math.min(two53, value));
+}
+
+/** uint64 that counts something of ours: beyond 2^53 − 1 it is refused. */
+export function readUint64Number(bytes: Uint8Array, start: number, end: number): number {
+  const byte = bytes[start] as number;
+  if (start < end && byte < 0x80) {
+    cursor = start + 1;
+    return byte;
+  }
+  readVarint64(bytes, start, end);
+  if (high >= 0x20_0000) fail("outOfRange", start);
+  return high * two32 + low;
+}
+
+export function readInt64(bytes: Uint8Array, start: number, end: number): bigint {
+  if (start < end && bytes[start] === 0) {
+    cursor = start + 1;
+    return 0n;
+  }
+  readVarint64(bytes, start, end);
+  scratch.setUint32(0, low, true);
+  scratch.setUint32(4, high, true);
+  return scratch.getBigInt64(0, true);
+}
+
+export function readUint64(bytes: Uint8Array, start: number, end: number): bigint {
+  if (start < end && bytes[start] === 0) {
+    cursor = start + 1;
+    return 0n;
+  }
+  readVarint64(bytes, start, end);
+  scratch.setUint32(0, low, true);
+  scratch.setUint32(4, high, true);
+  return scratch.getBigUint64(0, true);
+}
+
+/**
+ * Passes over an unknown field, whose tag was just read; returns the position after it. A known number with another
+ * wire type counts as unknown, as it does in Go.
+ */
+export function skipField(bytes: Uint8Array, tag: number, start: number, end: number): number {
+  canonical = false;
+  // Numbers of the groups that are open, so that each is closed by its own marker.
+  const open: number[] = [];
+  let pos = start;
+  let current = tag;
+  for (;;) {
+    if (current >>> 3 === 0) fail("badTag", start);
+    switch (current & 7) {
+      case 0:
+        readVarint64(bytes, pos, end);
+        pos = cursor;
+        break;
+      case 1:
+        pos += 8;
+        break;
+      case 2: {
+        const length = readLength(bytes, pos, end);
+        pos = cursor + length;
+        break;
+      }
+      case 3:
+        if (open.push(current >>> 3) > nestingDepthMax) fail("tooDeep", pos);
+        break;
+      case 4:
+        if (open.pop() !== current >>> 3) fail("badGroup", pos);
+        break;
+      case 5:
+        pos += 4;
+        break;
+      default:
+        fail("badTag", start);
+    }
+    if (pos > end) fail("truncated", end);
+    if (open.length === 0) return pos;
+    if (pos === end) fail("truncated", end);
+    current = readTag(bytes, pos, end);
+    pos = cursor;
+  }
+}
+
+/** A singular message field, or a member of a oneof: its number, the oneof (0 = none), whether it is a message. */
+export type MergeRule = readonly [fieldNumber: number, oneof: number, isMessage: boolean];
+
+/**
+ * Rewrites a message in which a singular message field occurs twice, so that it occurs once with the concatenation of
+ * its occurrences, which by definition means the same. No encoder writes such bytes: this is the slow and rare way,
+ * linear in the size of the message.
+ */
+export function mergeRepeated(bytes: Uint8Array, start: number, end: number, rules: readonly MergeRule[]): Uint8Array {
+  canonical = false;
+  const kept: Uint8Array[] = [];
+  const payloads = new Map<number, { readonly rule: MergeRule; readonly parts: Uint8Array[] }>();
+  let pos = start;
+  while (pos < end) {
+    const fieldStart = pos;
+    const tag = readTag(bytes, pos, end);
+    const payloadStart = cursor;
+    pos = skipField(bytes, tag, payloadStart, end);
+    const rule = rules.find((candidate) => candidate[0] === tag >>> 3);
+    if (rule === undefined || (rule[2] && (tag & 7) !== 2)) {
+      kept.push(bytes.subarray(fieldStart, pos));
+      continue;
+    }
+    const [number, oneof, isMessage] = rule;
+    // The last member of a oneof wins; what others held before is forgotten.
+    if (oneof !== 0) {
+      for (const [other, { rule: otherRule }] of payloads) {
+        if (other !== number && otherRule[1] === oneof) payloads.delete(other);
+      }
+    }
+    const entry = payloads.get(number);
+    if (!isMessage) payloads.set(number, { rule, parts: [bytes.subarray(fieldStart, pos)] });
+    else {
+      readLength(bytes, payloadStart, end);
+      const part = bytes.subarray(cursor, pos);
+      if (entry === undefined) payloads.set(number, { rule, parts: [part] });
+      else entry.parts.push(part);
+    }
+  }
+  for (const [number, { rule, parts }] of payloads) {
+    if (rule[2]) kept.push(varint(number * 8 + 2), varint(parts.reduce((sum, part) => sum + part.length, 0)));
+    for (const part of parts) kept.push(part);
+  }
+  const merged = new Uint8Array(kept.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of kept) {
+    merged.set(part, at);
+    at += part.length;
+  }
+  return merged;
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value;
+  while (rest >= 0x80) {
+    bytes.push((rest & 0x7f) | 0x80);
+    rest = Math.floor(rest / 128);
+  }
+  bytes.push(rest);
+  return Uint8Array.from(bytes);
+}
