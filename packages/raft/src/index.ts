@@ -14,9 +14,28 @@ export {
   leavesJoint,
   toConfChangeV2,
 } from "./conf-change.js";
+export {
+  confChangeEntry,
+  decodeConfChange,
+  decodeConfChangeV2,
+  encodeConfChange,
+  encodeConfChangeV2,
+  entryConfChange,
+} from "./conf-change-codec.js";
 export type { Config, ReadOnlyOption } from "./config.js";
+export {
+  describeConfState,
+  describeEntry,
+  describeHardState,
+  describeMessage,
+  describeMessageType,
+  describeReady,
+  describeState,
+} from "./describe.js";
 export { isFatalRefusal, RaftError, type RaftErrorCode, type Refusal, type RefusalCode } from "./errors.js";
 export { type Logger, silentLogger } from "./logger.js";
+export { MemoryStorage } from "./memory-storage.js";
+export { isLocalType, isResponseType } from "./messages.js";
 export { type Peer, RawNode } from "./raw-node.js";
 export type { Ready } from "./ready.js";
 export { entriesSize, entrySize, payloadSize } from "./size.js";
