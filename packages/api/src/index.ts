@@ -3,6 +3,7 @@
  * Messages are in a module for each proto package, e.g. `@etcd-ts/api/etcdserverpb`.
  */
 
+export { decodeBase64, encodeBase64 } from "./base64.js";
 export {
   bytesFromLatin1,
   compareBytes,
@@ -32,6 +33,15 @@ export {
   scanInternalRequest,
   sizeInternalRequest,
 } from "./internal-raft-request.js";
+export { fromJson, type JsonCodec, type JsonStyle, toJson } from "./json.js";
+export {
+  isJsonError,
+  JsonError,
+  type JsonMember,
+  type JsonValue,
+  jsonDepthMax,
+  parseJson,
+} from "./json-parser.js";
 export {
   isEmptyRange,
   isFromKey,
