@@ -53,3 +53,10 @@ export {
   refuseRemove,
 } from "./membership/strict-reconfig.js";
 export { parseUrls, type UrlsResult } from "./membership/urls.js";
+export { type HeaderFields, ResponseHeaders } from "./watch/response-headers.js";
+export type { Change, WatchSource } from "./watch/source.js";
+export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.js";
+export type { WatchResponse } from "./watch/watch-message.js";
+export { WatchSession, type WatchSessionOptions } from "./watch/watch-session.js";
+export type { WatchStream, WatchStreamOptions } from "./watch/watch-stream.js";
+export type { Watcher, WatcherState, WatchSpec } from "./watch/watcher.js";

@@ -5,16 +5,19 @@
  * Source: server/etcdserver/api/v3alarm/alarms.go.
  */
 
-import { type AlarmMember, decodeAlarmMember, encodeAlarmMember, sizeAlarmMember } from "@etcd-ts/api/etcdserverpb";
+import {
+  type AlarmMember,
+  AlarmType,
+  decodeAlarmMember,
+  encodeAlarmMember,
+  sizeAlarmMember,
+} from "@etcd-ts/api/etcdserverpb";
 import type { Backend } from "../backend.js";
-
-/** Type 0, in requests: all types. It is never stored. */
-const alarmTypeNone = 0;
 
 export class AlarmStore {
   #backend: Backend;
   /** By type, then by member. */
-  readonly #alarms = new Map<number, Map<bigint, AlarmMember>>();
+  readonly #alarms = new Map<AlarmType, Map<bigint, AlarmMember>>();
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -31,22 +34,22 @@ export class AlarmStore {
   }
 
   /** Whether any member has raised this type. */
-  has(type: number): boolean {
+  has(type: AlarmType): boolean {
     return this.#alarms.has(type);
   }
 
-  /** The alarms of a type, of all types for 0 (NONE), by type and member id. */
-  get(type: number): AlarmMember[] {
+  /** The alarms of a type, of all types for `NONE`, by type and member id. */
+  get(type: AlarmType): AlarmMember[] {
     const found: AlarmMember[] = [];
     for (const [storedType, byMember] of this.#alarms) {
-      if (type === alarmTypeNone || type === storedType) found.push(...byMember.values());
+      if (type === AlarmType.NONE || type === storedType) found.push(...byMember.values());
     }
     return found.sort((left, right) => left.alarm - right.alarm || (left.memberId < right.memberId ? -1 : 1));
   }
 
-  /** Raises an alarm; returns it, also when it was raised already, or undefined for type 0. */
-  activate(memberId: bigint, type: number): AlarmMember | undefined {
-    if (type === alarmTypeNone) return undefined;
+  /** Raises an alarm; returns it, also when it was raised already, or undefined for `NONE`. */
+  activate(memberId: bigint, type: AlarmType): AlarmMember | undefined {
+    if (type === AlarmType.NONE) return undefined;
     const raised = this.#alarms.get(type)?.get(memberId);
     if (raised !== undefined) return raised;
     const alarm: AlarmMember = { memberId, alarm: type };
@@ -56,7 +59,7 @@ export class AlarmStore {
   }
 
   /** Clears an alarm; returns it, or undefined when it was not raised. */
-  deactivate(memberId: bigint, type: number): AlarmMember | undefined {
+  deactivate(memberId: bigint, type: AlarmType): AlarmMember | undefined {
     const byMember = this.#alarms.get(type);
     const alarm = byMember?.get(memberId);
     if (byMember === undefined || alarm === undefined) return undefined;

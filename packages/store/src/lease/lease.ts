@@ -3,7 +3,7 @@
  * set of keys is made only for the second key.
  */
 
-import type { HeapEntry } from "./deadline-heap.js";
+import type { HeapEntry } from "../deadline-heap.js";
 
 export interface Lease extends HeapEntry {
   readonly id: bigint;

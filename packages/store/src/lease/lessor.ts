@@ -14,10 +14,10 @@
  * Source: server/lease/lessor.go, server/lease/lease_queue.go.
  */
 
-import type { Reason } from "@etcd-ts/api";
+import { limits, type Reason } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
-import { DeadlineHeap } from "./deadline-heap.js";
+import { DeadlineHeap } from "../deadline-heap.js";
 import { addKey, type CheckpointTimer, deleteKey, fullTermMs, type Lease, newLease, sortedKeys } from "./lease.js";
 import { decodeLeaseRow, encodeLeaseRow, leaseRowKey } from "./lease-record.js";
 import {
@@ -27,7 +27,6 @@ import {
   leaseExpiredRetryMs,
   leaseSpreadCountMin,
   leaseSpreadPerSecond,
-  leaseTtlSecondsMax,
 } from "./limits.js";
 
 export interface LessorOptions {
@@ -149,7 +148,7 @@ export class Lessor {
   /** `ttl` is the one asked for, seconds; the result carries the one granted. */
   grant(id: bigint, ttl: number, nowMs: number): GrantResult {
     if (id === 0n) return { kind: "refused", reason: "leaseNotFound" };
-    if (ttl > leaseTtlSecondsMax) return { kind: "refused", reason: "leaseTTLTooLarge" };
+    if (ttl > limits.maxLeaseTtlSeconds) return { kind: "refused", reason: "leaseTTLTooLarge" };
     if (this.#leases.has(id)) return { kind: "refused", reason: "leaseExist" };
     const lease = newLease(id, Math.max(ttl, this.#ttlSecondsMin), 0);
     this.#leases.set(id, lease);

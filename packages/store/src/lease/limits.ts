@@ -2,9 +2,6 @@
  * The lessor's constants. Source: server/lease/lessor.go.
  */
 
-/** Greatest TTL of a lease, seconds. A grant above it is refused. */
-export const leaseTtlSecondsMax = 9_000_000_000;
-
 /** How many expired leases one `takeExpired` hands out: half of etcd's revoke rate, since it is called twice a second. */
 export const leaseExpiredBatchMax = 500;
 

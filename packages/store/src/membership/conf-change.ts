@@ -3,9 +3,9 @@
  * Source: server/etcdserver/api/membership/cluster.go (ConfigChangeContext).
  */
 
+import { decodeUtf8, encodeUtf8 } from "@etcd-ts/api";
 import { isObject, JsonSyntaxError, type JsonValue, parseExact, stringifyExact } from "./exact-json.js";
 import { type Member, memberFromJson, memberToJson } from "./member.js";
-import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
 /** Numbers of `raftpb.ConfChangeType`. */
 export const ConfChangeType = { addNode: 0, removeNode: 1, updateNode: 2, addLearnerNode: 3 } as const;
@@ -54,7 +54,8 @@ export function promoteMemberChange(id: bigint): ConfChange {
 
 /** The context of an add, a promotion or an update; undefined when it is not one, or names another member. */
 export function readContext(change: ConfChange): ConfChangeContext | undefined {
-  const value = parseOrUndefined(decodeUtf8(change.context));
+  const text = decodeUtf8(change.context, 0, change.context.length);
+  const value = text === undefined ? undefined : parseOrUndefined(text);
   if (!isObject(value)) return undefined;
   const member = memberFromJson(value);
   const { isPromote = false } = value;

@@ -3,11 +3,12 @@
  * raftpb.ConfState.
  */
 
+import { encodeUtf8 } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
 import { isObject, type JsonValue, parseExact, stringifyExact } from "./exact-json.js";
 import type { Member } from "./member.js";
-import { decodeUtf8, encodeUtf8 } from "./utf8.js";
+import { rowText } from "./row-text.js";
 
 export interface ConfState {
   readonly voters: readonly bigint[];
@@ -45,12 +46,19 @@ export function stringifyConfState(state: ConfState): string {
 export function parseConfState(text: string): ConfState {
   const value = parseExact(text);
   assert(isObject(value), "the stored conf state is an object");
+  const {
+    voters,
+    learners,
+    voters_outgoing: votersOutgoing,
+    learners_next: learnersNext,
+    auto_leave: autoLeave,
+  } = value;
   return {
-    voters: idList(value["voters"]),
-    learners: idList(value["learners"]),
-    votersOutgoing: idList(value["voters_outgoing"]),
-    learnersNext: idList(value["learners_next"]),
-    autoLeave: value["auto_leave"] === true,
+    voters: idList(voters),
+    learners: idList(learners),
+    votersOutgoing: idList(votersOutgoing),
+    learnersNext: idList(learnersNext),
+    autoLeave: autoLeave === true,
   };
 }
 
@@ -60,7 +68,7 @@ export function storeConfState(backend: Backend, state: ConfState): void {
 
 export function loadConfState(backend: Backend): ConfState | undefined {
   const row = backend.get("meta", encodeUtf8("confState"));
-  return row === undefined ? undefined : parseConfState(decodeUtf8(row));
+  return row === undefined ? undefined : parseConfState(rowText(row));
 }
 
 function idList(value: JsonValue | undefined): bigint[] {

@@ -3,8 +3,8 @@
  * ones from the same flags. Source: server/etcdserver/api/membership/member.go (computeMemberID), cluster.go (genID).
  */
 
+import { encodeUtf8 } from "@etcd-ts/api";
 import { assert } from "../assert.js";
-import { encodeUtf8 } from "./utf8.js";
 
 /** SHA-1: 20 bytes. */
 export type Sha1 = (bytes: Uint8Array) => Uint8Array;

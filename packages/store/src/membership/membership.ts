@@ -12,14 +12,14 @@
  * Source: server/etcdserver/api/membership/cluster.go, server/storage/schema/membership.go.
  */
 
-import type { Reason } from "@etcd-ts/api";
+import { encodeUtf8, limits, type Reason } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
 import { type ConfChange, ConfChangeType, readContext } from "./conf-change.js";
 import { type ConfState, confStateOf } from "./conf-state.js";
 import { isObject, parseExact, stringifyExact } from "./exact-json.js";
 import { isStarted, type Member, memberFromJson, stringifyMember } from "./member.js";
-import { decodeUtf8, encodeUtf8 } from "./utf8.js";
+import { rowText } from "./row-text.js";
 
 export interface Downgrade {
   readonly enabled: boolean;
@@ -39,7 +39,6 @@ export interface MembershipOptions {
   readonly learnersMax?: number;
 }
 
-const learnersMaxDefault = 1;
 const clusterVersionKey = encodeUtf8("clusterVersion");
 const downgradeKey = encodeUtf8("downgrade");
 const noDowngrade: Downgrade = { enabled: false, targetVersion: "" };
@@ -54,7 +53,7 @@ export class Membership {
 
   constructor(backend: Backend, options?: MembershipOptions) {
     this.#backend = backend;
-    this.#learnersMax = options?.learnersMax ?? learnersMaxDefault;
+    this.#learnersMax = options?.learnersMax ?? limits.maxLearners;
   }
 
   /** Loads everything from a backend, at boot or after a snapshot. Rows that cannot be read stop the node. */
@@ -63,18 +62,18 @@ export class Membership {
     this.#members.clear();
     this.#removed.clear();
     scanAll(backend, "members", (key, value) => {
-      const member = memberFromJson(parseExact(decodeUtf8(value)));
-      assert(member !== undefined, `the row of member ${decodeUtf8(key)} is a member`);
-      assert(memberIdText(member.id) === decodeUtf8(key), `the row of member ${decodeUtf8(key)} holds its id`);
+      const member = memberFromJson(parseExact(rowText(value)));
+      assert(member !== undefined, `the row of member ${rowText(key)} is a member`);
+      assert(memberIdText(member.id) === rowText(key), `the row of member ${rowText(key)} holds its id`);
       this.#members.set(member.id, member);
     });
     scanAll(backend, "members_removed", (key) => {
-      this.#removed.add(BigInt(`0x${decodeUtf8(key)}`));
+      this.#removed.add(BigInt(`0x${rowText(key)}`));
     });
     const version = backend.get("cluster", clusterVersionKey);
-    this.#clusterVersion = version === undefined ? undefined : decodeUtf8(version);
+    this.#clusterVersion = version === undefined ? undefined : rowText(version);
     const downgrade = backend.get("cluster", downgradeKey);
-    this.#downgrade = downgrade === undefined ? noDowngrade : parseDowngrade(decodeUtf8(downgrade));
+    this.#downgrade = downgrade === undefined ? noDowngrade : parseDowngrade(rowText(downgrade));
   }
 
   /** All members, ascending by id. */

@@ -5,7 +5,7 @@
  * The heap owns `dueMs` and `position` of the entries it holds; nobody else writes them.
  */
 
-import { assert } from "../assert.js";
+import { assert } from "./assert.js";
 
 export interface HeapEntry {
   /** When the entry is due, monotonic ms. Meaningful while the entry is in a heap. */

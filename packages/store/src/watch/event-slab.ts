@@ -1,0 +1,27 @@
+/**
+ * Memory for the bytes of events: small ones are laid one after the other into shared arrays, because an array of its own
+ * for each would cost more than the event. An array lives as long as any event in it is waiting somewhere.
+ */
+
+import { eventSlabBytes } from "./limits.js";
+
+export class EventSlab {
+  #buffer: Uint8Array = new Uint8Array(0);
+  #used = 0;
+
+  /** The array in which the last `take` reserved its bytes. */
+  get buffer(): Uint8Array {
+    return this.#buffer;
+  }
+
+  /** Reserves bytes; returns where they begin in `buffer`. */
+  take(sizeBytes: number): number {
+    if (this.#used + sizeBytes > this.#buffer.length) {
+      this.#buffer = new Uint8Array(sizeBytes >= eventSlabBytes / 4 ? sizeBytes : eventSlabBytes);
+      this.#used = 0;
+    }
+    const start = this.#used;
+    this.#used += sizeBytes;
+    return start;
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * What waits on a stream: batches of events, and everything else, encoded but for its header. A message becomes a
+ * `WatchResponse` when it is taken from the stream: the header of its revision, the watch id and the shared bytes of its
+ * events are laid side by side. Source: etcdserverpb.WatchResponse.
+ */
+
+import { encodeUtf8 } from "@etcd-ts/api";
+import { assert } from "../assert.js";
+import { sizeVarint, sizeVarint64, writeVarint, writeVarint64 } from "../mvcc/record.js";
+import type { HeaderFields } from "./response-headers.js";
+import type { WatchEvent } from "./watch-event.js";
+import type { Watcher } from "./watcher.js";
+
+/** One WatchResponse, ready to be written once. */
+export interface WatchResponse {
+  readonly sizeBytes: number;
+  /** Writes exactly `sizeBytes` bytes at `offset`. Call it before the stream's next `next`. */
+  write(target: Uint8Array, offset: number): void;
+}
+
+export type QueuedMessage = EventsMessage | ReplyMessage;
+
+const fragmentTag = 0x38;
+
+/** Events of one watcher. */
+export class EventsMessage {
+  readonly kind = "events";
+  readonly watcher: Watcher;
+  /** Header revision: the last one covered. */
+  revision: number;
+  eventBytes: number;
+  /** Messages before and after a stream-wide progress notification are not merged. */
+  readonly epoch: number;
+  next: QueuedMessage | undefined = undefined;
+  #events: readonly WatchEvent[];
+  /** The array is ours to change, once it was copied from one that watchers share. */
+  #owned: WatchEvent[] | undefined = undefined;
+
+  constructor(
+    watcher: Watcher,
+    batch: { readonly events: readonly WatchEvent[]; readonly bytes: number; readonly revision: number },
+    epoch: number,
+  ) {
+    this.watcher = watcher;
+    this.#events = batch.events;
+    this.eventBytes = batch.bytes;
+    this.revision = batch.revision;
+    this.epoch = epoch;
+  }
+
+  get events(): readonly WatchEvent[] {
+    return this.#events;
+  }
+
+  append(batch: { readonly events: readonly WatchEvent[]; readonly bytes: number; readonly revision: number }): void {
+    assert(batch.revision > this.revision, "events are queued in the order of their revisions");
+    if (this.#owned === undefined) {
+      this.#owned = [...this.#events];
+      this.#events = this.#owned;
+    }
+    for (const event of batch.events) this.#owned.push(event);
+    this.eventBytes += batch.bytes;
+    this.revision = batch.revision;
+  }
+}
+
+/** Anything without events: created, canceled, progress. */
+export class ReplyMessage {
+  readonly kind = "reply";
+  /** The watcher it speaks of, undefined for the whole stream; dropped with the watcher if `purpose` says so. */
+  readonly watcher: Watcher | undefined;
+  /**
+   * - `reply` answers a request and is always sent;
+   * - `progress` is dropped with its watcher;
+   * - `compacted` ends its watcher when it is sent.
+   */
+  readonly purpose: "reply" | "progress" | "compacted";
+  readonly revision: number;
+  /** The response after its header. */
+  readonly body: Uint8Array;
+  next: QueuedMessage | undefined = undefined;
+
+  constructor(options: {
+    watcher?: Watcher;
+    purpose: "reply" | "progress" | "compacted";
+    revision: number;
+    body: Uint8Array;
+  }) {
+    this.watcher = options.watcher;
+    this.purpose = options.purpose;
+    this.revision = options.revision;
+    this.body = options.body;
+  }
+}
+
+/** A response without events. */
+export class ReplyResponse implements WatchResponse {
+  readonly sizeBytes: number;
+  readonly #header: Uint8Array;
+  readonly #body: Uint8Array;
+
+  constructor(message: ReplyMessage, headers: HeaderFields) {
+    this.#header = headers.field(message.revision);
+    this.#body = message.body;
+    this.sizeBytes = this.#header.length + this.#body.length;
+  }
+
+  write(target: Uint8Array, offset: number): void {
+    target.set(this.#header, offset);
+    target.set(this.#body, offset + this.#header.length);
+  }
+}
+
+/** A response with the events [lo, hi) of a message. */
+export class EventsResponse implements WatchResponse {
+  readonly sizeBytes: number;
+  readonly #message: EventsMessage;
+  readonly #header: Uint8Array;
+  readonly #lo: number;
+  readonly #hi: number;
+  readonly #isFragment: boolean;
+
+  constructor(
+    message: EventsMessage,
+    header: Uint8Array,
+    piece: { lo: number; hi: number; eventBytes: number; isFragment: boolean },
+  ) {
+    this.#message = message;
+    this.#header = header;
+    this.#lo = piece.lo;
+    this.#hi = piece.hi;
+    this.#isFragment = piece.isFragment;
+    this.sizeBytes = envelopeBytes(message.watcher, header, piece.isFragment) + piece.eventBytes;
+  }
+
+  write(target: Uint8Array, offset: number): void {
+    const { watcher, events } = this.#message;
+    target.set(this.#header, offset);
+    let at = offset + this.#header.length;
+    const idField = watcher.idField;
+    for (let index = 0; index < idField.length; index++) target[at++] = idField[index] as number;
+    if (this.#isFragment) {
+      target[at++] = fragmentTag;
+      target[at++] = 1;
+    }
+    for (let index = this.#lo; index < this.#hi; index++) {
+      at = (events[index] as WatchEvent).write(watcher.prevKv, target, at);
+    }
+    assert(at === offset + this.sizeBytes, "a response has the size it was given");
+  }
+}
+
+/** Bytes of a response with events besides the events. */
+export function envelopeBytes(watcher: Watcher, header: Uint8Array, isFragment: boolean): number {
+  return header.length + watcher.idField.length + (isFragment ? 2 : 0);
+}
+
+/** Field `watch_id`; empty for 0, ten bytes of varint for a negative id. */
+export function encodeWatchId(id: bigint): Uint8Array {
+  if (id === 0n) return new Uint8Array(0);
+  const field = new Uint8Array(1 + sizeVarint64(id));
+  field[0] = 0x10;
+  writeVarint64(id, field, 1);
+  return field;
+}
+
+/** A response without header and events. */
+export function encodeReply(reply: {
+  readonly id: bigint;
+  readonly created?: boolean;
+  readonly canceled?: boolean;
+  readonly compactRevision?: number;
+  readonly cancelReason?: string;
+}): Uint8Array {
+  const idField = encodeWatchId(reply.id);
+  const compactRevision = reply.compactRevision ?? 0;
+  const reason = encodeUtf8(reply.cancelReason ?? "");
+  const body = new Uint8Array(
+    idField.length + 4 + 1 + sizeVarint(compactRevision) + 1 + sizeVarint(reason.length) + reason.length,
+  );
+  body.set(idField, 0);
+  let at = idField.length;
+  if (reply.created === true) {
+    body[at++] = 0x18;
+    body[at++] = 1;
+  }
+  if (reply.canceled === true) {
+    body[at++] = 0x20;
+    body[at++] = 1;
+  }
+  if (compactRevision !== 0) {
+    body[at] = 0x28;
+    at = writeVarint(compactRevision, body, at + 1);
+  }
+  if (reason.length > 0) {
+    body[at] = 0x32;
+    at = writeVarint(reason.length, body, at + 1);
+    body.set(reason, at);
+    at += reason.length;
+  }
+  return body.subarray(0, at);
+}
