@@ -1,1 +1,17 @@
-export {};
+export {
+  type MessageWriter,
+  type MetadataEntries,
+  type MetadataValue,
+  type MethodHandler,
+  type PeerInfo,
+  type RequestHandler,
+  type ServerCall,
+  type ServiceTable,
+  type Status,
+  StatusCode,
+  type StreamHandler,
+  type StreamReceiver,
+} from "./call.js";
+export { type ConnectionLimits, clientLimits, type KeepaliveLimits, serverLimits } from "./core/limits.js";
+export type { HttpBodyReceiver, HttpExchange, HttpHandler, HttpHeaders } from "./http.js";
+export { GrpcServer, type GrpcServerOptions, type ListenTarget } from "./node/server.js";

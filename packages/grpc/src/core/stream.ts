@@ -1,0 +1,81 @@
+/**
+ * One HTTP/2 stream: its windows, what waits to be sent, and whom to tell. The connection owns the state; the sink
+ * gives it meaning. Source: RFC 9113 §5.
+ */
+import type { HeaderBlock } from "./hpack-decoder.js";
+import type { ErrorCode } from "./protocol.js";
+
+/** Why a stream ended other than by both sides' END_STREAM. */
+export type StreamClosure =
+  /** The peer sent RST_STREAM. */
+  | { readonly kind: "reset"; readonly code: ErrorCode }
+  /** We sent RST_STREAM because the peer broke the protocol or a limit. */
+  | { readonly kind: "failed"; readonly code: ErrorCode; readonly why: string }
+  /** The peer's GOAWAY says that it has not looked at this stream: it may be tried again elsewhere. */
+  | { readonly kind: "unprocessed" }
+  /** The connection is gone. */
+  | { readonly kind: "lost"; readonly why: string };
+
+/** Receives what happens on a stream. Nothing is called after `onClosed`, nor after the owner has reset the stream. */
+export interface StreamSink {
+  /** A further header block: a server sees trailers, a client the answer's headers and trailers. */
+  onHeaders(block: HeaderBlock, endStream: boolean): void;
+  /**
+   * `bytes[start..end)` is valid only during the call. The sink gives the window back with `consume` when it is done
+   * with them. When `endStream` is true nothing follows.
+   */
+  onData(bytes: Uint8Array, start: number, end: number, endStream: boolean): void;
+  onClosed(closure: StreamClosure): void;
+  /** The unsent bytes have fallen below the low-water mark after being above the high one. */
+  onWritable(): void;
+}
+
+/** Bytes `start..end` of a stream's unsent data; there may be room behind `end`. */
+export interface Segment {
+  readonly bytes: Uint8Array;
+  start: number;
+  end: number;
+}
+
+/** Header block and trailers that wait are whole HPACK blocks. Only the core's own files touch these fields. */
+export class Http2Stream {
+  readonly id: number;
+  sink: StreamSink;
+  /** Both sides have ended, or the stream was reset. */
+  closed = false;
+
+  /** END_STREAM has come. */
+  remoteEnded = false;
+  /** What the peer may still send. */
+  receiveWindow: number;
+  /** Received, consumed, and not yet given back by WINDOW_UPDATE. */
+  unreturnedBytes = 0;
+  /** Bytes of body that content-length still promises; −1 = it said nothing. */
+  contentBytesLeft = -1;
+  /** Since when the peer owes us the next bytes; 0 = it owes nothing. */
+  owedSinceMs = 0;
+
+  /** END_STREAM is sent or waits behind the data. */
+  localEnding = false;
+  /** END_STREAM has been written. */
+  localEnded = false;
+  sendWindow: number;
+  waitingHeaders: Uint8Array | undefined;
+  readonly segments: Segment[] = [];
+  unsentBytes = 0;
+  waitingTrailers: Uint8Array | undefined;
+  /** The sink was told to stop and waits for `onWritable`. */
+  choked = false;
+  /** In the ring of streams that can write. */
+  ready = false;
+  nextReady: Http2Stream | undefined;
+  /** Waits for the connection's window. */
+  blocked = false;
+
+  constructor(id: number, sink: StreamSink, receiveWindow: number, sendWindow: number) {
+    this.id = id;
+    this.sink = sink;
+    this.receiveWindow = receiveWindow;
+    this.sendWindow = sendWindow;
+  }
+}

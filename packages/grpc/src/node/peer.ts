@@ -1,0 +1,14 @@
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import type { PeerInfo } from "../call.js";
+
+/** Who is at the other end of a socket. */
+export function peerOf(socket: Socket): PeerInfo {
+  const { remoteAddress, remotePort } = socket;
+  let address = remoteAddress ?? "";
+  if (remotePort !== undefined) address = `${address.includes(":") ? `[${address}]` : address}:${remotePort}`;
+  if (!(socket instanceof TLSSocket)) return { address, tls: false, commonName: undefined };
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const commonName = certificate?.subject?.CN;
+  return { address, tls: true, commonName: Array.isArray(commonName) ? commonName[0] : commonName };
+}
