@@ -156,19 +156,25 @@ export class Progress {
       paused: this.paused,
       isLearner: this.isLearner,
       inflightCount: this.inflights.count,
+      inflightFull: this.inflights.full,
     };
   }
 
-  /** E.g. `StateReplicate match=3 next=4 learner paused inflight=2[full]`. */
+  /** See `describeProgress`. */
   describe(): string {
-    let text = `${stateNames[this.state]} match=${this.match} next=${this.next}`;
-    if (this.isLearner) text += " learner";
-    if (this.paused) text += " paused";
-    if (this.pendingSnapshot > 0) text += ` pendingSnap=${this.pendingSnapshot}`;
-    if (!this.recentActive) text += " inactive";
-    if (this.inflights.count > 0) text += ` inflight=${this.inflights.count}${this.inflights.full ? "[full]" : ""}`;
-    return text;
+    return describeProgress(this.status());
   }
+}
+
+/** E.g. `StateReplicate match=3 next=4 learner paused inflight=2[full]`. */
+export function describeProgress(progress: ProgressStatus): string {
+  let text = `${stateNames[progress.state]} match=${progress.match} next=${progress.next}`;
+  if (progress.isLearner) text += " learner";
+  if (progress.paused) text += " paused";
+  if (progress.pendingSnapshot > 0) text += ` pendingSnap=${progress.pendingSnapshot}`;
+  if (!progress.recentActive) text += " inactive";
+  if (progress.inflightCount > 0) text += ` inflight=${progress.inflightCount}${progress.inflightFull ? "[full]" : ""}`;
+  return text;
 }
 
 /** The progress of `id` in a list that is short, so that a scan beats a hash of a bigint. */
@@ -180,7 +186,7 @@ export function findProgress(list: readonly Progress[], id: NodeId): Progress | 
   return undefined;
 }
 
-/** One line for each progress, in the order of ids. */
-export function describeProgress(list: readonly Progress[]): string {
-  return list.map((progress) => `${describeId(progress.id)}: ${progress.describe()}\n`).join("");
+/** A line `ID: …` for each progress, each ended by a newline. */
+export function describeProgressList(list: readonly ProgressStatus[]): string {
+  return list.map((progress) => `${describeId(progress.id)}: ${describeProgress(progress)}\n`).join("");
 }

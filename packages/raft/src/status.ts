@@ -19,6 +19,8 @@ export interface ProgressStatus {
   readonly isLearner: boolean;
   /** Appends in flight. */
   readonly inflightCount: number;
+  /** Whether no more may be sent before some are answered. */
+  readonly inflightFull: boolean;
 }
 
 /** A node's own state. */
