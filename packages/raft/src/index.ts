@@ -67,3 +67,4 @@ export {
   type SnapshotMetadata,
   type SoftState,
 } from "./types.js";
+export { messageFromWire, snapshotFromWire, type WireMessage, type WireSnapshot } from "./wire.js";

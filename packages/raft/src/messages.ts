@@ -1,6 +1,6 @@
 /**
- * Classes of message types, and constructors for the messages of the hot path. All messages are built as one literal of
- * the same shape, so that what handles them stays monomorphic.
+ * Classes of message types, and constructors for the messages of the hot path. All messages are built as literals whose
+ * fields stand in the order of raftpb, as decoders build them too: the engine then sees one shape only.
  */
 
 import { type Entry, type Message, MessageType, type NodeId, noEntries, noMessages, none } from "./types.js";
@@ -92,11 +92,11 @@ export function appMessage(
     index: prevIndex,
     entries,
     commit,
-    vote: none,
     snapshot: undefined,
     reject: false,
     rejectHint: 0,
     context: undefined,
+    vote: none,
     responses: noMessages,
   };
 }
@@ -112,11 +112,11 @@ export function appRespMessage({ from, term }: Envelope, to: NodeId, index: numb
     index,
     entries: noEntries,
     commit: 0,
-    vote: none,
     snapshot: undefined,
     reject: false,
     rejectHint: 0,
     context: undefined,
+    vote: none,
     responses: noMessages,
   };
 }

@@ -614,7 +614,7 @@ export class Raft {
   /** Appends entries at the end with the own term; returns false if too much is uncommitted. */
   appendEntries(proposed: readonly Pick<Entry, "type" | "data">[]): boolean {
     const last = this.log.lastIndex();
-    const entries = proposed.map(({ type, data }, i): Entry => ({ term: this.term, index: last + 1 + i, type, data }));
+    const entries = proposed.map(({ type, data }, i): Entry => ({ type, term: this.term, index: last + 1 + i, data }));
     if (!this.#increaseUncommittedSize(payloadsSize(entries))) {
       this.logger.warning(
         `${this.name} appending new entries to log would exceed uncommitted entry size limit; dropping proposal`,
@@ -670,7 +670,7 @@ export class Raft {
 
   /** Proposes to leave the joint configuration: an empty change, which no size limit refuses. */
   #leaveJoint(): void {
-    const entry: Entry = { term: 0, index: 0, type: EntryType.confChangeV2, data: undefined };
+    const entry: Entry = { type: EntryType.confChangeV2, term: 0, index: 0, data: undefined };
     const refusal = this.step(createMessage({ type: MessageType.prop, from: this.id, entries: [entry] }));
     const config = describeConfig(this.tracker.config);
     if (refusal === undefined) {

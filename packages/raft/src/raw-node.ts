@@ -110,7 +110,7 @@ export class RawNode {
     const raft = this.#raft;
     if (raft.state === RaftState.leader) return propose(raft, proposed);
     if (proposed.length === 0) return malformed("MsgProp without entries");
-    const entries = proposed.map(({ type, data }): Entry => ({ term: 0, index: 0, type, data }));
+    const entries = proposed.map(({ type, data }): Entry => ({ type, term: 0, index: 0, data }));
     return raft.step(createMessage({ type: MessageType.prop, from: raft.id, entries }));
   }
 
@@ -168,7 +168,7 @@ export class RawNode {
    * answer may be lost with a leader or a message; retry with a new context.
    */
   readIndex(context: Uint8Array): void {
-    const entry: Entry = { term: 0, index: 0, type: EntryType.normal, data: context };
+    const entry: Entry = { type: EntryType.normal, term: 0, index: 0, data: context };
     this.#raft.step(createMessage({ type: MessageType.readIndex, entries: [entry] }));
   }
 

@@ -30,9 +30,9 @@ export type EntryType = (typeof EntryType)[keyof typeof EntryType];
  * buffer. `undefined` and empty data mean the same to Raft and differ only on the wire.
  */
 export interface Entry {
+  readonly type: EntryType;
   readonly term: number;
   readonly index: number;
-  readonly type: EntryType;
   readonly data: Uint8Array | undefined;
 }
 
@@ -142,11 +142,11 @@ export interface Message {
   readonly index: number;
   readonly entries: readonly Entry[];
   readonly commit: number;
-  readonly vote: NodeId;
   readonly snapshot: Snapshot | undefined;
   readonly reject: boolean;
   readonly rejectHint: number;
   readonly context: Uint8Array | undefined;
+  readonly vote: NodeId;
   /** Only in messages to a storage thread: what to deliver once the work is done, in order. Never sent to peers. */
   readonly responses: readonly Message[];
 }
@@ -170,11 +170,11 @@ export function createMessage(fields: Partial<Message> & Pick<Message, "type">):
     index: fields.index ?? 0,
     entries: fields.entries ?? noEntries,
     commit: fields.commit ?? 0,
-    vote: fields.vote ?? none,
     snapshot: fields.snapshot,
     reject: fields.reject ?? false,
     rejectHint: fields.rejectHint ?? 0,
     context: fields.context,
+    vote: fields.vote ?? none,
     responses: fields.responses ?? noMessages,
   };
 }

@@ -1,6 +1,6 @@
 /** Golden scripts of configuration changes: `simple`, `enter-joint [autoleave=true]`, `leave-joint`. */
 
-import { type ConfChangeFault, Changer } from "../changer.js";
+import { Changer, type ConfChangeFault } from "../changer.js";
 import { describeConfig } from "../describe.js";
 import { describeProgressList } from "../progress.js";
 import { ProgressTracker, type Tracking } from "../tracker.js";

@@ -6,13 +6,7 @@
 import { ConfChangeTransition, toConfChangeV2 } from "../conf-change.js";
 import { entryConfChange } from "../conf-change-codec.js";
 import type { Config, ReadOnlyOption } from "../config.js";
-import {
-  describeEntries,
-  describeMessage,
-  describeReady,
-  describeState,
-  messageTypeOf,
-} from "../describe.js";
+import { describeEntries, describeMessage, describeReady, describeState, messageTypeOf } from "../describe.js";
 import { RaftError, type Refusal } from "../errors.js";
 import type { Logger } from "../logger.js";
 import { MemoryStorage } from "../memory-storage.js";

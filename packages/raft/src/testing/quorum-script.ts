@@ -16,7 +16,11 @@ export function handleQuorum(command: Command): string {
   if (command.name === "committed") {
     const values = argumentValues(command, "idx") ?? [];
     const indexes = values.map((value) => (value === "_" ? undefined : Number(value)));
-    if (indexes.length !== ids.length) return mismatch(ids, indexes.map((index) => index ?? 0));
+    if (indexes.length !== ids.length)
+      return mismatch(
+        ids,
+        indexes.map((index) => index ?? 0),
+      );
     const known = new Map(ids.map((id, i) => [id, indexes[i]]));
     const index =
       joint === undefined
@@ -26,7 +30,11 @@ export function handleQuorum(command: Command): string {
   }
   if (command.name === "vote") {
     const values = argumentValues(command, "votes") ?? [];
-    if (values.length !== ids.length) return mismatch(ids, values.map((value) => "_ny".indexOf(value)));
+    if (values.length !== ids.length)
+      return mismatch(
+        ids,
+        values.map((value) => "_ny".indexOf(value)),
+      );
     const votes = new Map<NodeId, boolean>();
     ids.forEach((id, i) => {
       if (values[i] !== "_") votes.set(id, values[i] === "y");
