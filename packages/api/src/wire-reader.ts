@@ -29,14 +29,13 @@ export const emptyBytes: Uint8Array = new Uint8Array(0);
 export let cursor = 0;
 
 let canonical = true;
-/** Halves of the varint last read by `readVarint64`. */
+/** Halves of the varint last read by `readVarint64`, as signed 32-bit numbers, which need no allocation. */
 let low = 0;
 let high = 0;
 const scratch = new DataView(new ArrayBuffer(8));
 
 const two32 = 0x1_0000_0000;
 const two53 = 2 ** 53;
-const fieldNumberMax = 2 ** 29 - 1;
 
 /**
  * True if the message last given to a `decode…` function held only known fields, singular ones once each, every
@@ -69,48 +68,57 @@ function fail(code: DecodeErrorCode, offset: number): never {
 /** Reads any varint into `low` and `high`. */
 function readVarint64(bytes: Uint8Array, start: number, end: number): void {
   let pos = start;
-  let bits = 0;
-  low = 0;
-  high = 0;
-  for (;;) {
+  let word = 0;
+  for (let bits = 0; bits < 28; bits += 7) {
     if (pos >= end) fail("truncated", pos);
     const byte = bytes[pos++] as number;
-    if (bits < 28) low |= (byte & 0x7f) << bits;
-    else if (bits === 28) {
-      low |= (byte & 0x7f) << 28;
-      high = (byte & 0x7f) >> 4;
-    } else if (bits < 63) high |= (byte & 0x7f) << (bits - 32);
-    else {
-      if (byte > 1) fail("badVarint", pos - 1);
-      high |= byte << 31;
-    }
+    word |= (byte & 0x7f) << bits;
     if (byte < 0x80) {
       // A last byte of zero adds nothing: a shorter form exists.
       if (byte === 0 && bits !== 0) canonical = false;
-      break;
+      low = word;
+      high = 0;
+      cursor = pos;
+      return;
     }
-    bits += 7;
   }
-  low >>>= 0;
-  high >>>= 0;
+  if (pos >= end) fail("truncated", pos);
+  let byte = bytes[pos++] as number;
+  low = word | (byte << 28);
+  word = (byte & 0x7f) >> 4;
+  for (let bits = 3; byte >= 0x80; bits += 7) {
+    if (pos >= end) fail("truncated", pos);
+    byte = bytes[pos++] as number;
+    if (bits === 31 && byte > 1) fail("badVarint", pos - 1);
+    word |= (byte & 0x7f) << bits;
+  }
+  if (byte === 0) canonical = false;
+  high = word;
   cursor = pos;
 }
 
 /** A tag of two bytes or more, from its first byte on. */
 export function readTag(bytes: Uint8Array, start: number, end: number): number {
   readVarint64(bytes, start, end);
-  if (high !== 0 || low >>> 3 > fieldNumberMax) fail("badTag", start);
-  return low;
+  if (high !== 0) fail("badTag", start);
+  return low >>> 0;
 }
 
 /** The length of a byte field, checked: `cursor` and `cursor + length` lie within the message. */
 export function readLength(bytes: Uint8Array, start: number, end: number): number {
   if (start >= end) fail("truncated", start);
   let length = bytes[start] as number;
-  if (length < 0x80) cursor = start + 1;
-  else {
-    readVarint64(bytes, start, end);
-    length = high * two32 + low;
+  cursor = start + 1;
+  if (length >= 0x80) {
+    // Values of 128 bytes to 16 KiB are common. A second byte beyond the end gives a length that does not fit.
+    const second = bytes[start + 1] as number;
+    if (second > 0 && second < 0x80) {
+      length = (length & 0x7f) | (second << 7);
+      cursor = start + 2;
+    } else {
+      readVarint64(bytes, start, end);
+      length = (high >>> 0) * two32 + (low >>> 0);
+    }
   }
   if (length > end - cursor) fail("truncated", start);
   return length;
@@ -148,14 +156,15 @@ export function readBool(bytes: Uint8Array, start: number, end: number): boolean
     return byte === 1;
   }
   readVarint64(bytes, start, end);
-  canonical &&= high === 0 && low <= 1;
+  // Any other number counts as true, and is not what an encoder writes.
+  if (high !== 0 || low >>> 1 !== 0) canonical = false;
   return low !== 0 || high !== 0;
 }
 
 export function readUint32(bytes: Uint8Array, start: number, end: number): number {
   readVarint64(bytes, start, end);
   if (high !== 0) canonical = false;
-  return low;
+  return low >>> 0;
 }
 
 /** int32 and enum. Unknown enum numbers are kept. */
@@ -166,9 +175,8 @@ export function readInt32(bytes: Uint8Array, start: number, end: number): number
     return byte;
   }
   readVarint64(bytes, start, end);
-  const value = low | 0;
-  if (high !== (value < 0 ? 0xffff_ffff : 0)) canonical = false;
-  return value;
+  if (high !== low >> 31) canonical = false;
+  return low;
 }
 
 /** int64 that is only compared: saturated at ±2^53, which no value of ours reaches, so that its order stays exact. */
@@ -179,7 +187,7 @@ export function readInt64Number(bytes: Uint8Array, start: number, end: number): 
     return byte;
   }
   readVarint64(bytes, start, end);
-  const value = (high | 0) * two32 + low;
+  const value = high * two32 + (low >>> 0);
   return Math.max(-two53, Math.min(two53, value));
 }
 
@@ -191,8 +199,8 @@ export function readUint64Number(bytes: Uint8Array, start: number, end: number):
     return byte;
   }
   readVarint64(bytes, start, end);
-  if (high >= 0x20_0000) fail("outOfRange", start);
-  return high * two32 + low;
+  if (high >>> 21 !== 0) fail("outOfRange", start);
+  return high * two32 + (low >>> 0);
 }
 
 export function readInt64(bytes: Uint8Array, start: number, end: number): bigint {
@@ -201,8 +209,8 @@ export function readInt64(bytes: Uint8Array, start: number, end: number): bigint
     return 0n;
   }
   readVarint64(bytes, start, end);
-  scratch.setUint32(0, low, true);
-  scratch.setUint32(4, high, true);
+  scratch.setInt32(0, low, true);
+  scratch.setInt32(4, high, true);
   return scratch.getBigInt64(0, true);
 }
 
@@ -212,8 +220,8 @@ export function readUint64(bytes: Uint8Array, start: number, end: number): bigin
     return 0n;
   }
   readVarint64(bytes, start, end);
-  scratch.setUint32(0, low, true);
-  scratch.setUint32(4, high, true);
+  scratch.setInt32(0, low, true);
+  scratch.setInt32(4, high, true);
   return scratch.getBigUint64(0, true);
 }
 
