@@ -1,4 +1,29 @@
 export { AlarmStore } from "./alarm/alarm-store.js";
+export { type Applied, readApplied } from "./apply/applied.js";
+export type {
+  AlarmOutcome,
+  AuthOutcome,
+  CompactionOutcome,
+  DoneOutcome,
+  LeaseGrantOutcome,
+  Outcome,
+  RefusedOutcome,
+} from "./apply/outcome.js";
+export {
+  type AlarmTable,
+  type AuthEntry,
+  type AuthPort,
+  type AuthResult,
+  type LeaseGrant,
+  type LeaseTable,
+  type MembershipTable,
+  noAuth,
+  type Restorable,
+  type Sender,
+} from "./apply/ports.js";
+export { costOfLeaseGrant, costOfPut, costOfTxn, Quota } from "./apply/quota.js";
+export { type AppliedEntry, type ApplyOptions, StateMachine, type StateMachineOptions } from "./apply/state-machine.js";
+export { type Backend, type BucketName, bucketNames, type RecordVisitor, type RowVisitor } from "./backend.js";
 export type {
   GrantResult,
   LeaseCheckpoint,
@@ -53,6 +78,32 @@ export {
   refuseRemove,
 } from "./membership/strict-reconfig.js";
 export { parseUrls, type UrlsResult } from "./membership/urls.js";
+export { MemoryBackend, type MemoryBackendOptions } from "./memory-backend.js";
+export { Budget, runToEnd, type Task } from "./mvcc/budget.js";
+export type { Completion } from "./mvcc/compactor.js";
+export type { Crc32c, KeyValueHash } from "./mvcc/hash.js";
+export { Mvcc, type MvccOptions, type PublishedListener } from "./mvcc/mvcc.js";
+export type { RangeResult, RefusedRange } from "./mvcc/range.js";
+export type { ReadView } from "./mvcc/read-view.js";
+export {
+  encodeDeleteRangeResponse,
+  encodeHeaderResponse,
+  encodePutResponse,
+  encodeRangeResponse,
+  encodeTxnResponse,
+  type HeaderParts,
+  sizeDeleteRangeResponse,
+  sizeHeaderResponse,
+  sizePutResponse,
+  sizeRangeResponse,
+  sizeTxnResponse,
+} from "./mvcc/response.js";
+export { decodeRevisionKey, encodeRevisionKey, type RevisionKey } from "./mvcc/revision-key.js";
+export type { SlicedRead } from "./mvcc/sliced-read.js";
+export type { DeleteResult, LeaseAttachments, WriteTxn } from "./mvcc/write-txn.js";
+export { checkDeleteRange, checkPut, checkRange, checkTxn } from "./txn/check-request.js";
+export { isReadOnlyTxn, isSerializableTxn } from "./txn/execute-txn.js";
+export type { OpResult, PutResult, Refused, TxnResult } from "./txn/outcome.js";
 export { type HeaderFields, ResponseHeaders } from "./watch/response-headers.js";
 export type { Change, WatchSource } from "./watch/source.js";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.js";
