@@ -26,6 +26,7 @@ export {
   reasonOfMessage,
   reasons,
 } from "./errors.js";
+export { enumDescriptors, messageDescriptors } from "./gen/descriptors.js";
 export {
   encodeInternalRequest,
   InternalField,
