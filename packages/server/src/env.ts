@@ -3,6 +3,8 @@
  * implements them over virtual time. Nothing outside `platform/` and `main.ts` may reach the world another way.
  */
 
+import type { Database, DatabaseOptions } from "./backend/database.js";
+
 /** A timer that can be cancelled; cancelling a fired timer does nothing. */
 export interface Timer {
   cancel(): void;
@@ -174,6 +176,8 @@ export interface Env {
   readonly clock: Clock;
   readonly random: Random;
   readonly disk: Disk;
+  /** Opens the database in a directory, made if missing. Throws `DiskError`. */
+  openDatabase(directory: string, options?: DatabaseOptions): Database;
   readonly network: Network;
   readonly digest: Digest;
   readonly logger: Logger;

@@ -8,15 +8,7 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import type { SecureContextOptions, TlsOptions } from "node:tls";
-import type {
-  Listener,
-  Network,
-  PeerStream,
-  PostRequest,
-  PostResponse,
-  ServedBody,
-  ServedRequest,
-} from "../env.js";
+import type { Listener, Network, PeerStream, PostRequest, PostResponse, ServedBody, ServedRequest } from "../env.js";
 
 /** Certificates of the two roles; read again for each connection, so that they can be rotated. */
 export interface PeerTls {
@@ -116,7 +108,9 @@ export function createNetwork(tls?: PeerTls): Network {
     async post(options): Promise<PostResponse> {
       const outgoing = request(options, tls, agents);
       if (options.timeoutMs > 0) {
-        outgoing.setTimeout(options.timeoutMs, () => outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)));
+        outgoing.setTimeout(options.timeoutMs, () =>
+          outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)),
+        );
       }
       const answered = answer(outgoing);
       const [incoming] = await Promise.all([answered, sendBody(outgoing, options.body)]);
@@ -126,7 +120,10 @@ export function createNetwork(tls?: PeerTls): Network {
 
     async openStream(options): Promise<PeerStream> {
       const outgoing = request(options, tls, streamAgents);
-      const timer = setTimeout(() => outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)), options.timeoutMs);
+      const timer = setTimeout(
+        () => outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)),
+        options.timeoutMs,
+      );
       outgoing.end();
       const incoming = await answer(outgoing).finally(() => clearTimeout(timer));
       incoming.socket.setNoDelay(true);

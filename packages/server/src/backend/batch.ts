@@ -1,0 +1,84 @@
+/**
+ * Operations on the database, encoded into blocks that another thread decodes:
+ *
+ *     u8   table, with 0x80 set for a deletion
+ *     u16  key length, little-endian
+ *     u32  value length, little-endian; 0 for a deletion
+ *     key, value
+ *
+ * An operation never crosses blocks.
+ */
+
+export const operationHeaderBytes = 7;
+export const deletionFlag = 0x80;
+
+const blockSizeBytes = 1 << 20;
+
+export class BatchWriter {
+  readonly #blocks: Uint8Array[] = [];
+  /** Used bytes of all blocks but the last. */
+  #fullBytes = 0;
+  #block: Uint8Array = new Uint8Array(0);
+  #used = 0;
+  readonly #usedSizes: number[] = [];
+  #operations = 0;
+
+  /** Operations so far. */
+  get operations(): number {
+    return this.#operations;
+  }
+
+  /** Bytes of them. */
+  get size(): number {
+    return this.#fullBytes + this.#used;
+  }
+
+  /** Index of the block the next operation's value will be in, if it is asked for right after the operation. */
+  get lastBlock(): number {
+    return this.#blocks.length - 1;
+  }
+
+  /**
+   * Adds an operation; `value` undefined deletes the row. Returns the offset of the value in the block `lastBlock`. Both
+   * arrays are copied.
+   */
+  add(table: number, key: Uint8Array, value: Uint8Array | undefined): number {
+    const valueSize = value === undefined ? 0 : value.length;
+    const size = operationHeaderBytes + key.length + valueSize;
+    if (this.#used + size > this.#block.length) this.#addBlock(size);
+    const block = this.#block;
+    const at = this.#used;
+    block[at] = value === undefined ? table | deletionFlag : table;
+    block[at + 1] = key.length & 0xff;
+    block[at + 2] = key.length >>> 8;
+    block[at + 3] = valueSize & 0xff;
+    block[at + 4] = (valueSize >>> 8) & 0xff;
+    block[at + 5] = (valueSize >>> 16) & 0xff;
+    block[at + 6] = valueSize >>> 24;
+    block.set(key, at + operationHeaderBytes);
+    const valueAt = at + operationHeaderBytes + key.length;
+    if (value !== undefined) block.set(value, valueAt);
+    this.#used = at + size;
+    this.#operations++;
+    return valueAt;
+  }
+
+  /** A view of bytes that `add` has placed. */
+  view(block: number, offset: number, length: number): Uint8Array {
+    const bytes = this.#blocks[block];
+    return bytes === undefined ? new Uint8Array(0) : bytes.subarray(offset, offset + length);
+  }
+
+  /** Copies of the blocks, which may be given to another thread; views stay valid. */
+  copy(): readonly Uint8Array[] {
+    return this.#blocks.map((block, i) => block.slice(0, this.#usedSizes[i] ?? this.#used));
+  }
+
+  #addBlock(size: number): void {
+    if (this.#blocks.length > 0) this.#usedSizes.push(this.#used);
+    this.#fullBytes += this.#used;
+    this.#block = new Uint8Array(Math.max(blockSizeBytes, size));
+    this.#blocks.push(this.#block);
+    this.#used = 0;
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * The live database: a write buffer, which every read consults first, over committed tables.
+ *
+ * Writes go to the current generation of the buffer. At the end of an entry, once 100 ms have passed since the first
+ * uncommitted one or 10 000 operations have gathered, the generation is handed to the database as one transaction, with
+ * the entry's index and term in it, and a new one is begun. One commit is under way at a time; reads consult both
+ * generations until it is durable and the database's readers see it. A commit never cuts an entry.
+ *
+ * If the database is slower than the writers, `isCongested` asks them to wait; nothing is refused here, as an entry once
+ * begun must be finished. A failed commit is final: what is on disk is unknown, and the member must stop.
+ *
+ * Keys longer than the database takes (names of users and roles may have any length) live in a table of their own under
+ * their hash, and in memory.
+ *
+ * Source: etcd server/storage/backend (the buffer, the interval and the limit), postmortems/v3.5-data-inconsistency.md
+ * (the index in the entry's own transaction).
+ */
+
+import { bytesFromLatin1, compareBytes, latin1FromBytes } from "@etcd-ts/api";
+import type { Backend, BucketName, RecordVisitor, RowVisitor } from "@etcd-ts/store";
+import { assert } from "../assert.js";
+import type { Clock, Digest, Timer } from "../env.js";
+import { type Database, type DatabaseSize, tableNames } from "./database.js";
+import { Generation } from "./generation.js";
+import { LongRows } from "./long-rows.js";
+import { RecordMerge } from "./record-merge.js";
+import { isTombstoneKey, readMain, readSub, writeRevisionKey, writeUint64 } from "./revision-key.js";
+
+export interface BufferedBackendOptions {
+  readonly clock: Clock;
+  readonly digest: Digest;
+  readonly database: Database;
+  /** `--backend-batch-interval`: milliseconds an applied entry waits for its commit at most. */
+  readonly commitIntervalMs?: number;
+  /** `--backend-batch-limit`: operations that start a commit at the end of their entry. */
+  readonly commitOperations?: number;
+  /** Bytes buffered that start a commit. */
+  readonly commitBytes?: number;
+  /** Called once, when a commit failed: the member must stop. */
+  readonly onFailure: (error: Error) => void;
+}
+
+const defaults = { commitIntervalMs: 100, commitOperations: 10_000, commitBytes: 16 << 20 } as const;
+
+const tables: ReadonlyMap<string, number> = new Map(tableNames.map((name, number) => [name, number]));
+const keyTable = tableOf("key");
+const metaTable = tableOf("meta");
+const consistentIndexKey = bytesFromLatin1("consistent_index");
+const termKey = bytesFromLatin1("term");
+
+export class BufferedBackend implements Backend {
+  readonly #clock: Clock;
+  readonly #database: Database;
+  readonly #intervalMs: number;
+  readonly #operationsMax: number;
+  readonly #bytesMax: number;
+  readonly #onFailure: (error: Error) => void;
+  readonly #longRows: LongRows;
+  readonly #scratch = new Uint8Array(18);
+  #current = new Generation(keyTable);
+  #committing: Generation | undefined;
+  /** Operations of `#current` at the last seal: more now means that an entry is under way. */
+  #sealedOperations = 0;
+  /** Index and term of the last sealed entry; those of `meta` are brought up to date when asked for or committed. */
+  #sealedIndex = 0;
+  #sealedTerm = 0;
+  #storedIndex = 0;
+  #durableIndex: number;
+  #commitDue = false;
+  #timer: Timer | undefined;
+  #size: DatabaseSize;
+  #failure: Error | undefined;
+  #closed = false;
+  #commit: Promise<void> = Promise.resolve();
+  #waiters: { readonly index: number; readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
+  #reliefWaiters: (() => void)[] = [];
+
+  constructor(options: BufferedBackendOptions) {
+    this.#clock = options.clock;
+    this.#database = options.database;
+    this.#intervalMs = options.commitIntervalMs ?? defaults.commitIntervalMs;
+    this.#operationsMax = options.commitOperations ?? defaults.commitOperations;
+    this.#bytesMax = options.commitBytes ?? defaults.commitBytes;
+    this.#onFailure = options.onFailure;
+    this.#size = options.database.size();
+    this.#longRows = new LongRows(options.database, options.digest);
+    const stored = options.database.get(metaTable, consistentIndexKey);
+    this.#durableIndex = stored === undefined ? 0 : readMain(stored);
+  }
+
+  /** Index of the last entry whose effects are on disk: the raft log may be cut up to here. */
+  get durableIndex(): number {
+    return this.#durableIndex;
+  }
+
+  /** Resolves when `durableIndex` has reached `index`, which it asks for; rejects when a commit failed. */
+  whenDurable(index: number): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (index <= this.#durableIndex) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ index, resolve, reject });
+      this.requestCommit();
+    });
+  }
+
+  /** Whether writers should wait: a whole batch has gathered behind the commit under way. */
+  get isCongested(): boolean {
+    return this.#committing !== undefined && this.#isFull();
+  }
+
+  /** Resolves when `isCongested` is false, or a commit failed. */
+  whenRelieved(): Promise<void> {
+    if (!this.isCongested || this.#failure !== undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#reliefWaiters.push(resolve));
+  }
+
+  getRecord(main: number, sub: number): Uint8Array | undefined {
+    return this.#getRecord(main, sub, false);
+  }
+
+  putRecord(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
+    this.#current.setRecord(main, sub, tombstone, value);
+  }
+
+  deleteRecord(main: number, sub: number, tombstone: boolean): void {
+    this.#current.setRecord(main, sub, tombstone, undefined);
+  }
+
+  scanRecords(loMain: number, loSub: number, hiMain: number, visit: RecordVisitor): void {
+    const merge = new RecordMerge(this.#generations(), loMain, loSub * 2, hiMain);
+    const lo = new Uint8Array(18);
+    const hi = new Uint8Array(8);
+    const loSize = writeRevisionKey(lo, loMain, loSub, false);
+    writeUint64(hi, 0, hiMain);
+    let goesOn = true;
+    this.#database.scan(keyTable, lo.subarray(0, loSize), hi, (key, value) => {
+      const main = readMain(key);
+      const order = readSub(key) * 2 + (isTombstoneKey(key) ? 1 : 0);
+      goesOn = merge.visitBefore(main, order, visit);
+      if (!goesOn) return false;
+      if (merge.skip(main, order)) return true;
+      goesOn = visit(main, Math.floor(order / 2), order % 2 === 1, value);
+      return goesOn;
+    });
+    if (goesOn) merge.visitBefore(hiMain, 0, visit);
+  }
+
+  get(bucket: BucketName, key: Uint8Array): Uint8Array | undefined {
+    const table = tableOf(bucket);
+    if (table === keyTable) return this.#getRecord(readMain(key), readSub(key), isTombstoneKey(key));
+    if (key.length > this.#database.keySizeMax) return this.#longRows.get(table, key);
+    if (table === metaTable) this.#storeIndex();
+    for (const generation of this.#generations()) {
+      const row = generation.getRow(table, key);
+      if (row !== undefined) return row.value;
+    }
+    return key.length === 0 ? undefined : this.#database.get(table, key);
+  }
+
+  put(bucket: Exclude<BucketName, "key">, key: Uint8Array, value: Uint8Array): void {
+    this.#setRow(tableOf(bucket), key, value);
+  }
+
+  delete(bucket: Exclude<BucketName, "key">, key: Uint8Array): void {
+    this.#setRow(tableOf(bucket), key, undefined);
+  }
+
+  scan(bucket: BucketName, lo: Uint8Array, hi: Uint8Array | undefined, visit: RowVisitor): void {
+    const table = tableOf(bucket);
+    if (table === keyTable) return this.#scanKeyTable(lo, hi, visit);
+    if (table === metaTable) this.#storeIndex();
+    const loText = latin1FromBytes(lo);
+    const hiText = hi === undefined ? undefined : latin1FromBytes(hi);
+    const buffered = new Map<string, Uint8Array | undefined>(this.#longRows.rows(table));
+    for (const generation of this.#generations().toReversed()) {
+      for (const [key, row] of generation.rows(table)) buffered.set(key, row.value);
+    }
+    const keys = [...buffered.keys()].filter((key) => key >= loText && (hiText === undefined || key < hiText)).sort();
+    let next = 0;
+    /** Visits buffered rows before `end`. */
+    const visitBefore = (end: string | undefined): boolean => {
+      for (let key = keys[next]; key !== undefined && (end === undefined || key < end); key = keys[++next]) {
+        const value = buffered.get(key);
+        if (value !== undefined && !visit(bytesFromLatin1(key), value)) {
+          next = keys.length;
+          return false;
+        }
+      }
+      return true;
+    };
+    let goesOn = true;
+    this.#database.scan(table, lo, hi, (key, value) => {
+      if (next < keys.length) {
+        const text = latin1FromBytes(key);
+        goesOn = visitBefore(text);
+        if (!goesOn || keys[next] === text) return goesOn;
+      }
+      goesOn = visit(key, value);
+      return goesOn;
+    });
+    if (goesOn) visitBefore(undefined);
+  }
+
+  sealEntry(index: number, term: number): void {
+    assert(index > this.#sealedIndex || this.#sealedIndex === 0, "entries are sealed in the order of their indexes");
+    this.#sealedIndex = index;
+    this.#sealedTerm = term;
+    this.#sealedOperations = this.#current.operations;
+    if (this.#commitDue || this.#isFull()) this.#startCommit();
+    else this.#timer ??= this.#clock.setTimer(this.#intervalMs, () => this.#intervalPassed());
+  }
+
+  requestCommit(): void {
+    this.#commitDue = true;
+    if (this.#current.operations === this.#sealedOperations) this.#startCommit();
+  }
+
+  sizeBytes(): number {
+    return this.#size.sizeBytes;
+  }
+
+  sizeInUseBytes(): number {
+    return this.#size.sizeInUseBytes;
+  }
+
+  /**
+   * Commits what is sealed, if no entry is under way, and closes the database. An unfinished entry is dropped, with what
+   * was sealed since the last commit: the log has it.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#timer?.cancel();
+    while (this.#committing !== undefined) await this.#commit;
+    if (this.#failure === undefined && this.#current.operations === this.#sealedOperations) {
+      this.#startCommit();
+      while (this.#committing !== undefined) await this.#commit;
+    }
+    this.#closed = true;
+    await this.#database.close();
+  }
+
+  #generations(): readonly Generation[] {
+    return this.#committing === undefined ? [this.#current] : [this.#current, this.#committing];
+  }
+
+  #getRecord(main: number, sub: number, tombstone: boolean): Uint8Array | undefined {
+    for (const generation of this.#generations()) {
+      const value = generation.getRecord(main, sub, tombstone);
+      if (value !== undefined) return value ?? undefined;
+    }
+    const keySize = writeRevisionKey(this.#scratch, main, sub, tombstone);
+    return this.#database.get(keyTable, this.#scratch.subarray(0, keySize));
+  }
+
+  #setRow(table: number, key: Uint8Array, value: Uint8Array | undefined): void {
+    if (key.length > this.#database.keySizeMax) this.#longRows.set(this.#current, table, key, value);
+    else this.#current.setRow(table, key, value);
+  }
+
+  /** The `key` bucket as plain rows: for whole-database readers, not for the hot path. */
+  #scanKeyTable(lo: Uint8Array, hi: Uint8Array | undefined, visit: RowVisitor): void {
+    const key = new Uint8Array(18);
+    const loMain = readMain(lo);
+    this.scanRecords(loMain, 0, Number.MAX_SAFE_INTEGER, (main, sub, tombstone, value) => {
+      const row = key.subarray(0, writeRevisionKey(key, main, sub, tombstone));
+      if (compareBytes(row, lo) < 0) return true;
+      if (hi !== undefined && compareBytes(row, hi) >= 0) return false;
+      return visit(row, value);
+    });
+  }
+
+  #isFull(): boolean {
+    return this.#current.operations >= this.#operationsMax || this.#current.size >= this.#bytesMax;
+  }
+
+  #intervalPassed(): void {
+    this.#timer = undefined;
+    this.requestCommit();
+  }
+
+  /** Puts the last sealed index and term where they are read and committed. */
+  #storeIndex(): void {
+    if (this.#storedIndex === this.#sealedIndex) return;
+    const wasSealed = this.#current.operations === this.#sealedOperations;
+    this.#current.setRow(metaTable, consistentIndexKey, uint64(this.#sealedIndex));
+    if (this.#sealedTerm > 0) this.#current.setRow(metaTable, termKey, uint64(this.#sealedTerm));
+    if (wasSealed) this.#sealedOperations = this.#current.operations;
+    this.#storedIndex = this.#sealedIndex;
+  }
+
+  /** Commits the current generation, in which no entry is under way, or leaves it to the end of the commit under way. */
+  #startCommit(): void {
+    if (this.#committing !== undefined || this.#failure !== undefined || this.#closed) return;
+    this.#commitDue = false;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#storeIndex();
+    const index = this.#sealedIndex;
+    const generation = this.#current;
+    if (generation.operations === 0) return;
+    this.#committing = generation;
+    this.#current = new Generation(keyTable);
+    this.#sealedOperations = 0;
+    this.#commit = this.#database.commit(generation.encode()).then(
+      (size) => this.#committed(index, size),
+      (error: unknown) => this.#failed(error instanceof Error ? error : new Error(String(error))),
+    );
+  }
+
+  #committed(index: number, size: DatabaseSize): void {
+    // Readers must see the commit before the buffer forgets it.
+    this.#database.refresh();
+    this.#committing = undefined;
+    this.#size = size;
+    this.#durableIndex = Math.max(this.#durableIndex, index);
+    const settled = this.#waiters.filter((waiter) => waiter.index <= this.#durableIndex);
+    this.#waiters = this.#waiters.filter((waiter) => waiter.index > this.#durableIndex);
+    for (const waiter of settled) waiter.resolve();
+    const isBetweenEntries = this.#current.operations === this.#sealedOperations;
+    if (isBetweenEntries && (this.#commitDue || this.#waiters.length > 0 || this.#isFull())) this.#startCommit();
+    if (!this.isCongested) for (const resolve of this.#reliefWaiters.splice(0)) resolve();
+  }
+
+  #failed(error: Error): void {
+    this.#failure = error;
+    this.#committing = undefined;
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
+    for (const resolve of this.#reliefWaiters.splice(0)) resolve();
+    this.#onFailure(error);
+  }
+}
+
+function tableOf(name: string): number {
+  const table = tables.get(name);
+  assert(table !== undefined, "buckets have tables");
+  return table;
+}
+
+function uint64(value: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  writeUint64(bytes, 0, value);
+  return bytes;
+}

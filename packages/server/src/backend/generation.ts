@@ -1,0 +1,113 @@
+/**
+ * What was written since the last commit began, or is being committed: the rows as reads must see them, and the
+ * operations as the database will carry them out.
+ *
+ * Records of the `key` table almost always come in ascending order. Those that do not (compaction deletes old ones while
+ * new ones are written) have a lane of their own, in which they are ascending too, so that neither moves the other.
+ */
+
+import { latin1FromBytes } from "@etcd-ts/api";
+import { BatchWriter } from "./batch.js";
+import { deleted, RecordLane } from "./record-lane.js";
+import { writeRevisionKey } from "./revision-key.js";
+
+/** A row by key bytes; `value` undefined = deleted. Both arrays are owned by the generation. */
+export interface BufferedRow {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
+export class Generation {
+  readonly #batch = new BatchWriter();
+  readonly #ascending = new RecordLane();
+  readonly #others = new RecordLane();
+  readonly #keyTable: number;
+  /** Rows of the other tables, by table and key. */
+  readonly #rows = new Map<number, Map<string, BufferedRow>>();
+  readonly #scratch = new Uint8Array(18);
+  #rowOperations = 0;
+  #rowBytes = 0;
+
+  constructor(keyTable: number) {
+    this.#keyTable = keyTable;
+  }
+
+  /** Operations buffered; a measure of work. */
+  get operations(): number {
+    return this.#batch.operations + this.#rowOperations;
+  }
+
+  /** Bytes buffered. */
+  get size(): number {
+    return this.#batch.size + this.#rowBytes;
+  }
+
+  get lanes(): readonly RecordLane[] {
+    return [this.#ascending, this.#others];
+  }
+
+  /** Adds, replaces or, with `value` undefined, deletes a record. */
+  setRecord(main: number, sub: number, tombstone: boolean, value: Uint8Array | undefined): void {
+    const order = tombstone ? sub * 2 + 1 : sub * 2;
+    const keySize = writeRevisionKey(this.#scratch, main, sub, tombstone);
+    const offset = this.#batch.add(this.#keyTable, this.#scratch.subarray(0, keySize), value);
+    const lane = this.#laneFor(main, order);
+    const position = lane.isBehindAll(main, order) ? lane.count : lane.lowerBound(main, order);
+    if (position === lane.count || lane.main(position) !== main || lane.order(position) !== order) {
+      lane.insert(position, main, order);
+    }
+    lane.setValue(position, this.#batch.lastBlock, offset, value === undefined ? deleted : value.length);
+  }
+
+  /** The lane that holds the record, or else the one it belongs to. */
+  #laneFor(main: number, order: number): RecordLane {
+    if (this.#ascending.isBehindAll(main, order) && this.#others.find(main, order) < 0) return this.#ascending;
+    return this.#ascending.find(main, order) < 0 ? this.#others : this.#ascending;
+  }
+
+  /** The record's value; null when it is deleted here, undefined when nothing is known of it. */
+  getRecord(main: number, sub: number, tombstone: boolean): Uint8Array | null | undefined {
+    const order = tombstone ? sub * 2 + 1 : sub * 2;
+    for (const lane of this.lanes) {
+      const position = lane.find(main, order);
+      if (position >= 0) return this.valueAt(lane, position);
+    }
+    return undefined;
+  }
+
+  /** The value at a position of one of this generation's lanes; null when deleted. */
+  valueAt(lane: RecordLane, position: number): Uint8Array | null {
+    const length = lane.length(position);
+    return length === deleted ? null : this.#batch.view(lane.block(position), lane.offset(position), length);
+  }
+
+  setRow(table: number, key: Uint8Array, value: Uint8Array | undefined): void {
+    let rows = this.#rows.get(table);
+    if (rows === undefined) {
+      rows = new Map();
+      this.#rows.set(table, rows);
+    }
+    rows.set(latin1FromBytes(key), { key: key.slice(), value: value?.slice() });
+    this.#rowOperations++;
+    this.#rowBytes += key.length + (value?.length ?? 0);
+  }
+
+  getRow(table: number, key: Uint8Array): BufferedRow | undefined {
+    const rows = this.#rows.get(table);
+    return rows === undefined || rows.size === 0 ? undefined : rows.get(latin1FromBytes(key));
+  }
+
+  rows(table: number): Iterable<readonly [string, BufferedRow]> {
+    return this.#rows.get(table) ?? [];
+  }
+
+  /** All operations, for the database. Rows replaced within the generation count once. */
+  encode(): readonly Uint8Array[] {
+    for (const [table, rows] of this.#rows) {
+      for (const row of rows.values()) this.#batch.add(table, row.key, row.value);
+    }
+    this.#rowOperations = 0;
+    this.#rowBytes = 0;
+    return this.#batch.copy();
+  }
+}

@@ -1,0 +1,28 @@
+import type { Env, LogLevel } from "../env.js";
+import { nodeClock } from "./clock.js";
+import { nodeDigest } from "./digest.js";
+import { NodeDisk } from "./disk.js";
+import { openLmdbDatabase } from "./lmdb-database.js";
+import { createNodeLogger } from "./logger.js";
+import { nodeProcess } from "./process.js";
+import { nodeRandom } from "./random.js";
+
+export interface NodeEnvOptions {
+  readonly logLevel?: Exclude<LogLevel, "fatal">;
+  /** Where log lines go: 1 is stdout, 2 stderr. */
+  readonly logFd?: number;
+}
+
+/** The world as Node gives it. The network is made apart, since it needs the member's certificates. */
+export function createNodeEnv(options: NodeEnvOptions = {}): Omit<Env, "network"> {
+  return {
+    clock: nodeClock,
+    random: nodeRandom,
+    disk: new NodeDisk(),
+    openDatabase: openLmdbDatabase,
+    digest: nodeDigest,
+    logger: createNodeLogger({ level: options.logLevel ?? "info", fd: options.logFd ?? 2 }),
+    process: nodeProcess,
+    fault: () => false,
+  };
+}

@@ -1,0 +1,96 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { BufferedBackend } from "../backend/buffered-backend.js";
+import { nodeClock } from "./clock.js";
+import { nodeDigest } from "./digest.js";
+import { openLmdbDatabase } from "./lmdb-database.js";
+
+async function withBackend(use: (open: () => BufferedBackend) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "etcd-ts-lmdb-"));
+  try {
+    await use(
+      () =>
+        new BufferedBackend({
+          clock: nodeClock,
+          digest: nodeDigest,
+          database: openLmdbDatabase(directory),
+          onFailure: (error) => {
+            throw error;
+          },
+        }),
+    );
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+test("what is sealed is there after reopening, with its index", () =>
+  withBackend(async (open) => {
+    const first = open();
+    first.putRecord(2, 0, false, bytes("a"));
+    first.putRecord(3, 0, true, bytes("b"));
+    first.put("lease", bytes("l"), bytes("1"));
+    first.put("alarm", bytes("m"), new Uint8Array(0));
+    first.sealEntry(7, 3);
+    await first.whenDurable(7);
+    expect(first.getRecord(2, 0)).toEqual(bytes("a"));
+    expect(first.durableIndex).toBe(7);
+    first.deleteRecord(2, 0, false);
+    first.sealEntry(8, 3);
+    await first.close();
+    const second = open();
+    expect(second.durableIndex).toBe(8);
+    expect(second.getRecord(2, 0)).toBeUndefined();
+    expect(second.get("lease", bytes("l"))).toEqual(bytes("1"));
+    expect(second.get("alarm", bytes("m"))).toHaveLength(0);
+    expect([...(second.get("meta", bytes("consistent_index")) ?? [])]).toEqual([0, 0, 0, 0, 0, 0, 0, 8]);
+    const seen: unknown[] = [];
+    second.scanRecords(0, 0, 100, (main, sub, tombstone, value) => {
+      seen.push([main, sub, tombstone, new TextDecoder().decode(value)]);
+      return true;
+    });
+    expect(seen).toEqual([[3, 0, true, "b"]]);
+    expect(second.sizeBytes()).toBeGreaterThan(second.sizeInUseBytes() - 1);
+    await second.close();
+  }));
+
+test("an entry that is not sealed does not reach the disk", () =>
+  withBackend(async (open) => {
+    const first = open();
+    first.put("auth", bytes("k"), bytes("1"));
+    first.sealEntry(1, 1);
+    await first.whenDurable(1);
+    first.put("auth", bytes("k"), bytes("2"));
+    first.requestCommit();
+    await first.close();
+    const second = open();
+    expect(second.get("auth", bytes("k"))).toEqual(bytes("1"));
+    expect(second.durableIndex).toBe(1);
+    await second.close();
+  }));
+
+test("keys longer than the database takes are found and scanned in order", () =>
+  withBackend(async (open) => {
+    const first = open();
+    const long = (last: number): Uint8Array => new Uint8Array(5000).fill(97).fill(last, 4999);
+    first.put("authUsers", long(99), bytes("c"));
+    first.put("authUsers", long(98), bytes("b"));
+    first.put("authUsers", bytes("a"), bytes("short"));
+    first.put("authUsers", bytes("b"), bytes("last"));
+    first.sealEntry(1, 1);
+    await first.whenDurable(1);
+    first.delete("authUsers", long(98));
+    first.sealEntry(2, 1);
+    await first.close();
+    const second = open();
+    expect(second.get("authUsers", long(99))).toEqual(bytes("c"));
+    expect(second.get("authUsers", long(98))).toBeUndefined();
+    const values: string[] = [];
+    second.scan("authUsers", bytes("a"), undefined, (_key, value) => values.push(new TextDecoder().decode(value)) > 0);
+    expect(values).toEqual(["short", "c", "last"]);
+    await second.close();
+  }));

@@ -1,0 +1,258 @@
+/**
+ * The database port over LMDB. Reads are made here, on the loop, from one read transaction; a worker thread carries out
+ * batches, each in one `transactionSync` with default flags, which alone returns only when the transaction is on disk.
+ *
+ * lmdb-js keeps the read transaction until a timer turn; `refresh` resets it, so that what was just committed is seen. No
+ * iterator outlives `scan`, as an open one would keep its own.
+ */
+
+import { createRequire } from "node:module";
+import { Worker } from "node:worker_threads";
+import { type Database as LmdbTable, open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
+import {
+  type Batch,
+  type Database,
+  type DatabaseOptions,
+  type DatabaseRowVisitor,
+  type DatabaseSize,
+  tableNames,
+} from "../backend/database.js";
+import { DiskError } from "../env.js";
+
+/** lmdb-js's limit for 4 KiB pages. */
+const keySizeMax = 1978;
+/** Address space only: the file grows with its data. */
+const mapSizeBytes = 2 ** 40;
+const maxDbs = 16;
+
+/** A value that is handed out as it lies in lmdb-js's own buffer, with its length beside. */
+interface RawValue {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+}
+
+/** Keeps values as bytes without a copy: lmdb-js's `binary` encoding copies each value of a scan. */
+const rawEncoder = {
+  encode: (value: Uint8Array): Uint8Array => value,
+  decode: (bytes: Uint8Array, length: number): RawValue => ({ bytes, length }),
+};
+
+/** The same for keys. */
+const rawKeyEncoder = {
+  writeKey(key: Uint8Array, target: Uint8Array, start: number): number {
+    target.set(key, start);
+    return start + key.length;
+  },
+  readKey: (source: Uint8Array, start: number, end: number): Uint8Array =>
+    new Uint8Array(source.buffer, source.byteOffset + start, end - start),
+};
+
+const tableOptions: RootDatabaseOptions = { keyEncoder: rawKeyEncoder, encoder: rawEncoder };
+
+export function openLmdbDatabase(directory: string, options: DatabaseOptions = {}): Database {
+  const mapSize = options.mapSizeBytes ?? mapSizeBytes;
+  try {
+    // `noSubdir`: a name with a dot would be taken for a file.
+    const root = open<RawValue, Uint8Array>(directory, { ...tableOptions, noSubdir: false, maxDbs, mapSize });
+    const tables = tableNames.map((name) => root.openDB<RawValue, Uint8Array>(name, tableOptions));
+    return new LmdbDatabase(directory, mapSize, root, tables);
+  } catch (error) {
+    throw databaseError("open", directory, error);
+  }
+}
+
+interface Pending {
+  readonly resolve: (size: DatabaseSize) => void;
+  readonly reject: (error: Error) => void;
+}
+
+class LmdbDatabase implements Database {
+  readonly keySizeMax: number = keySizeMax;
+  readonly #directory: string;
+  readonly #mapSize: number;
+  readonly #root: RootDatabase<RawValue, Uint8Array>;
+  readonly #tables: readonly LmdbTable<RawValue, Uint8Array>[];
+  #worker: Worker | undefined;
+  #pending: Pending | undefined;
+
+  constructor(
+    directory: string,
+    mapSize: number,
+    root: RootDatabase<RawValue, Uint8Array>,
+    tables: readonly LmdbTable<RawValue, Uint8Array>[],
+  ) {
+    this.#directory = directory;
+    this.#mapSize = mapSize;
+    this.#root = root;
+    this.#tables = tables;
+  }
+
+  get(table: number, key: Uint8Array): Uint8Array | undefined {
+    const store = this.#table(table);
+    // The buffer is lmdb-js's own and longer than the value; `length` on it is what was set last.
+    const shared = store.getBinaryFast(key);
+    return shared === undefined ? undefined : view(shared, shared.length);
+  }
+
+  scan(table: number, lo: Uint8Array, hi: Uint8Array | undefined, visit: DatabaseRowVisitor): void {
+    const range = this.#table(table).getRange({ start: lo, ...(hi === undefined ? {} : { end: hi }) });
+    for (const { key, value } of range) {
+      if (!visit(key, view(value.bytes, value.length))) break;
+    }
+  }
+
+  commit(batch: Batch): Promise<DatabaseSize> {
+    return new Promise((resolve, reject) => {
+      this.#pending = { resolve, reject };
+      this.#worker ??= this.#start();
+      this.#worker.postMessage(
+        batch,
+        batch.map((block) => block.buffer as ArrayBuffer),
+      );
+    });
+  }
+
+  refresh(): void {
+    this.#root.resetReadTxn();
+  }
+
+  size(): DatabaseSize {
+    return databaseSize(this.#tables.map((table) => table.getStats() as TableStats));
+  }
+
+  async close(): Promise<void> {
+    const worker = this.#worker;
+    if (worker !== undefined) {
+      const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+      worker.postMessage(undefined);
+      await exited;
+    }
+    await this.#root.close();
+  }
+
+  #table(table: number): LmdbTable<RawValue, Uint8Array> {
+    const store = this.#tables[table];
+    if (store === undefined) throw new Error(`no table ${table}`);
+    return store;
+  }
+
+  #start(): Worker {
+    const worker = new Worker(`(${runCommitWorker.toString()})()`, {
+      eval: true,
+      workerData: {
+        lmdb: createRequire(import.meta.url).resolve("lmdb"),
+        directory: this.#directory,
+        tableNames,
+        maxDbs,
+        mapSize: this.#mapSize,
+      },
+    });
+    worker.on("message", (reply: CommitReply) => {
+      const pending = this.#pending;
+      this.#pending = undefined;
+      if ("error" in reply) pending?.reject(databaseError("commit", this.#directory, reply.error));
+      else pending?.resolve(databaseSize(reply.stats));
+    });
+    worker.on("error", (error) => {
+      const pending = this.#pending;
+      this.#pending = undefined;
+      pending?.reject(databaseError("commit", this.#directory, error));
+    });
+    return worker;
+  }
+}
+
+/** What LMDB tells of a table, and of the whole file with it. */
+interface TableStats {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+  readonly lastPageNumber: number;
+  readonly root: Omit<TableStats, "root" | "free" | "lastPageNumber">;
+  readonly free: Omit<TableStats, "root" | "free" | "lastPageNumber">;
+}
+
+type CommitReply = { readonly stats: readonly TableStats[] } | { readonly error: string };
+
+/** Pages 0 and 1 hold the meta pages. */
+const metaPages = 2;
+
+function databaseSize(tables: readonly TableStats[]): DatabaseSize {
+  const [first] = tables;
+  if (first === undefined) return { sizeBytes: 0, sizeInUseBytes: 0 };
+  const used = [...tables, first.root, first.free].reduce(
+    (sum, tree) => sum + tree.treeBranchPageCount + tree.treeLeafPageCount + tree.overflowPages,
+    metaPages,
+  );
+  return { sizeBytes: (first.lastPageNumber + 1) * first.pageSize, sizeInUseBytes: used * first.pageSize };
+}
+
+/** The first `length` bytes, whatever the length the array claims to have; not a Buffer, whose `slice` does not copy. */
+function view(bytes: Uint8Array, length: number): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, length);
+}
+
+/** LMDB names system errors by their text or number only. */
+function databaseError(operation: string, directory: string, error: unknown): DiskError {
+  const message = error instanceof Error ? error.message : String(error);
+  const code = systemErrors.find(([text]) => message.includes(text))?.[1] ?? message;
+  return new DiskError(operation, directory, code, error);
+}
+
+const systemErrors = [
+  ["No space left on device", "ENOSPC"],
+  ["Input/output error", "EIO"],
+  ["Permission denied", "EACCES"],
+  ["Read-only file system", "EROFS"],
+  ["Disk quota exceeded", "EDQUOT"],
+] as const;
+
+/**
+ * The worker's program: opens the same database and carries out the batches it is sent (their format is in
+ * backend/batch.ts), each in one transaction; `undefined` ends it. It is started from this function's text, so that it
+ * runs from sources and builds alike; hence it must not refer to anything outside itself.
+ */
+function runCommitWorker(): void {
+  const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
+  const { createRequire } = process.getBuiltinModule("node:module");
+  const lmdb: typeof import("lmdb") = createRequire(workerData.lmdb)(workerData.lmdb);
+  const binary = { keyEncoding: "binary", encoding: "binary" } as const;
+  const root = lmdb.open<Uint8Array, Uint8Array>(workerData.directory, {
+    ...binary,
+    noSubdir: false,
+    maxDbs: workerData.maxDbs,
+    mapSize: workerData.mapSize,
+  });
+  const names: readonly string[] = workerData.tableNames;
+  const tables = names.map((name) => root.openDB<Uint8Array, Uint8Array>(name, binary));
+
+  const carryOut = (block: Uint8Array): void => {
+    const header = new DataView(block.buffer, block.byteOffset, block.byteLength);
+    for (let at = 0; at < block.length; ) {
+      const operation = header.getUint8(at);
+      const keyEnd = at + 7 + header.getUint16(at + 1, true);
+      const valueEnd = keyEnd + header.getUint32(at + 3, true);
+      const table = tables[operation & 0x7f];
+      const key = block.subarray(at + 7, keyEnd);
+      if (operation < 0x80) void table?.put(key, block.subarray(keyEnd, valueEnd));
+      else void table?.remove(key);
+      at = valueEnd;
+    }
+  };
+
+  parentPort?.on("message", (batch: readonly Uint8Array[] | undefined) => {
+    if (batch === undefined) {
+      void root.close().then(() => parentPort?.close());
+      return;
+    }
+    try {
+      root.transactionSync(() => {
+        for (const block of batch) carryOut(block);
+      });
+      parentPort?.postMessage({ stats: tables.map((table) => table.getStats()) });
+    } catch (error) {
+      parentPort?.postMessage({ error: error instanceof Error ? error.message : String(error) });
+    }
+  });
+}

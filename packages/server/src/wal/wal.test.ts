@@ -1,0 +1,151 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Entry, HardState } from "@etcd-ts/raft";
+import { describe, expect, test } from "vitest";
+import { findLatestMark } from "./log-reader.js";
+import { testEnv, withDirectory } from "./testing/directory.js";
+import { Wal } from "./wal.js";
+
+const metadata = Uint8Array.from([8, 1, 16, 2]);
+const beginning = { index: 0, term: 0 };
+const confState = { voters: [1n], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
+
+function entry(index: number, term = 1, size = 10): Entry {
+  return { index, term, type: 0, data: new Uint8Array(size).fill(index) };
+}
+
+function state(commit: number, term = 1): HardState {
+  return { term, vote: 1n, commit };
+}
+
+describe("a log", () => {
+  test("gives back what was saved, across openings", () =>
+    withDirectory(async (root) => {
+      const directory = `${root}/wal`;
+      const env = testEnv();
+      const wal = await Wal.create(env, directory, metadata);
+      await wal.save(state(0), [entry(1), entry(2)]);
+      await wal.save(state(2), [entry(3)]);
+      await wal.close();
+      const second = await Wal.open(env, directory, beginning);
+      expect(second.metadata).toEqual(metadata);
+      expect(second.entries).toEqual([entry(1), entry(2), entry(3)]);
+      expect(second.hardState).toEqual(state(2));
+      await second.wal.save(state(3), [entry(4)]);
+      await second.wal.close();
+      const third = await Wal.open(env, directory, beginning);
+      expect(third.entries).toHaveLength(4);
+      await third.wal.close();
+    }));
+
+  test("replaces the entries at and behind the first of a save", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata);
+      await wal.save(state(0), [entry(1), entry(2), entry(3)]);
+      await wal.save(state(1, 2), [entry(2, 2)]);
+      await wal.close();
+      const { wal: second, entries } = await Wal.open(env, `${root}/wal`, beginning);
+      expect(entries).toEqual([entry(1), entry(2, 2)]);
+      await second.close();
+    }));
+
+  test("cuts segments at their size, and opens at a mark in a later one", () =>
+    withDirectory(async (root) => {
+      const directory = `${root}/wal`;
+      const env = testEnv();
+      const options = { segmentSizeBytes: 1000 };
+      const wal = await Wal.create(env, directory, metadata, options);
+      for (let i = 1; i <= 60; i++) await wal.save(state(i - 1), [entry(i, 1, 90)]);
+      await wal.save(state(60), []);
+      await wal.saveSnapshot({ index: 50, term: 1, confState });
+      await wal.close();
+      const names = readdirSync(directory);
+      expect(names.length).toBeGreaterThan(5);
+      expect(names[0]).toBe("0000000000000000-0000000000000000.wal");
+      expect(names.every((name) => name.endsWith(".wal"))).toBe(true);
+      expect(await findLatestMark(env.disk, env.digest, directory)).toEqual({ index: 50, term: 1, confState });
+      const { wal: second, entries } = await Wal.open(env, directory, { index: 50, term: 1 }, options);
+      expect(entries.map((e) => e.index)).toEqual([51, 52, 53, 54, 55, 56, 57, 58, 59, 60]);
+      await second.releaseTo(50);
+      expect(await second.purge(2)).toBeGreaterThan(0);
+      await second.save(state(60), [entry(61)]);
+      await second.close();
+      const third = await Wal.open(env, directory, { index: 50, term: 1 }, options);
+      expect(third.entries.at(-1)).toEqual(entry(61));
+      await third.wal.close();
+    }));
+
+  test("groups saves that are made during a sync", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata, { segmentSizeBytes: 2000 });
+      const saves: Promise<void>[] = [];
+      for (let i = 1; i <= 100; i++) saves.push(wal.save(state(i - 1), [entry(i, 1, 50)]));
+      await Promise.all(saves);
+      await wal.close();
+      const { wal: second, entries } = await Wal.open(env, `${root}/wal`, beginning);
+      expect(entries).toHaveLength(100);
+      await second.close();
+    }));
+
+  test("saves within the loop turn", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata, { segmentSizeBytes: 3000 });
+      let inLoop = 0;
+      for (let i = 1; i <= 100; i++) {
+        if (wal.canSaveNow) {
+          wal.saveNow(state(i - 1), [entry(i, 1, 50)]);
+          inLoop++;
+        } else await wal.save(state(i - 1), [entry(i, 1, 50)]);
+      }
+      await wal.close();
+      expect(inLoop).toBeGreaterThan(50);
+      const { wal: second, entries } = await Wal.open(env, `${root}/wal`, beginning);
+      expect(entries).toHaveLength(100);
+      await second.close();
+    }));
+
+  test("is open for one writer only", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata);
+      await expect(Wal.open(env, `${root}/wal`, beginning)).rejects.toMatchObject({ code: "locked" });
+      await wal.close();
+    }));
+
+  test("that ends before the backend's index is refused", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata);
+      await wal.save(state(2), [entry(1), entry(2)]);
+      await wal.close();
+      await expect(Wal.open(env, `${root}/wal`, beginning, { durableIndex: 3 })).rejects.toMatchObject({
+        code: "incomplete",
+      });
+      const { wal: second } = await Wal.open(env, `${root}/wal`, beginning, { durableIndex: 2 });
+      await second.close();
+    }));
+});
+
+test("a torn write is cut off after a copy was kept", () =>
+  withDirectory(async (root) => {
+    const directory = `${root}/wal`;
+    const env = testEnv();
+    const wal = await Wal.create(env, directory, metadata, { segmentSizeBytes: 4096 });
+    await wal.save(state(0), [entry(1)]);
+    await wal.save(state(1), [entry(2, 1, 2000)]);
+    await wal.close();
+    const name = `${directory}/0000000000000000-0000000000000000.wal`;
+    const bytes = readFileSync(name);
+    bytes.fill(0, 1024, 1536);
+    writeFileSync(name, bytes);
+    const { wal: second, entries } = await Wal.open(env, directory, beginning);
+    expect(entries).toEqual([entry(1)]);
+    expect(readdirSync(directory)).toContain("0000000000000000-0000000000000000.wal.broken");
+    await second.save(state(1), [entry(2)]);
+    await second.close();
+    const third = await Wal.open(env, directory, beginning);
+    expect(third.entries).toEqual([entry(1), entry(2)]);
+    await third.wal.close();
+  }));
