@@ -34,6 +34,8 @@ import { TokenBucket } from "./token-bucket.js";
 export interface ConnectionRole {
   /** Server: a stream has been opened with this block; the role sets its sink or resets it. */
   onStream(stream: Http2Stream, block: HeaderBlock, endStream: boolean): void;
+  /** A stream is gone, so that another may be opened. */
+  onStreamClosed(): void;
   /** The peer's settings have changed; called at least once before anything else happens. */
   onSettings(): void;
   /** The peer takes no new streams. Those above `lastStreamId` have been closed as unprocessed before. */
@@ -284,6 +286,12 @@ export class Http2Connection {
   reserveData(stream: Http2Stream, size: number): number {
     this.#sentSincePing = true;
     return this.#scheduler.reserveData(stream, size);
+  }
+
+  /** As `reserveData`, for the last data of the stream: END_STREAM goes with them. */
+  reserveLastData(stream: Http2Stream, size: number): number {
+    this.#sentSincePing = true;
+    return this.#scheduler.reserveLastData(stream, size);
   }
 
   /** Where the last reserved bytes are to be written. */
@@ -773,6 +781,7 @@ export class Http2Connection {
     this.#streams.delete(stream.id);
     if (stream.unsentBytes > 0 || stream.waitingHeaders !== undefined) this.#scheduler.drop(stream);
     if (this.closing) this.#finishWhenDrained();
+    this.#role.onStreamClosed();
   }
 
   #streamError(streamId: number, code: ErrorCode, why: string): void {

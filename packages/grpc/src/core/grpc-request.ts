@@ -92,7 +92,8 @@ export function parseGrpcRequest(head: RequestHead, services: GrpcServices): Grp
   };
 }
 
-function unknownMethod(path: string, names: ReadonlySet<string>): RefusedRequest {
+/** The answer to a path that is in no table. */
+export function unknownMethod(path: string, names: ReadonlySet<string>): RefusedRequest {
   const slash = path.lastIndexOf("/");
   const { unimplemented } = StatusCode;
   if (slash <= 0 || path.charAt(0) !== "/") return refuse(200, unimplemented, `malformed method name: ${quote(path)}`);

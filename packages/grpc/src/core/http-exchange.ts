@@ -165,8 +165,8 @@ export class Http2Exchange implements HttpExchange, StreamSink {
 }
 
 function headersOf(head: RequestHead): HttpHeaders {
-  const headers: Record<string, string> = Object.create(null) as Record<string, string>;
-  if (head.authority !== undefined) headers["host"] = head.authority;
+  const headers = Object.create(null) as { [name: string]: string; host?: string };
+  if (head.authority !== undefined) headers.host = head.authority;
   for (const { name, value } of head.fields) {
     if (name === "host") continue;
     const known = headers[name];

@@ -101,15 +101,18 @@ export class SendScheduler {
   reserveData(stream: Http2Stream, size: number): number {
     assert(!stream.localEnding, "data come before the end");
     this.#owner.onOutput();
-    if (this.#fits(stream, size)) {
-      const at = this.#output.reserve(frameHeaderBytes + size);
-      this.target = this.#output.bytes;
-      writeFrameHeader(this.target, at, size, FrameType.data, 0, stream.id);
-      stream.sendWindow -= size;
-      this.connectionWindow -= size;
-      return at + frameHeaderBytes;
-    }
-    return this.#reserveSegment(stream, size);
+    return this.#fits(stream, size) ? this.#reserveFrame(stream, size, 0) : this.#reserveSegment(stream, size);
+  }
+
+  /** As `reserveData`, and ends the stream with it. */
+  reserveLastData(stream: Http2Stream, size: number): number {
+    assert(!stream.localEnding, "data come before the end");
+    this.#owner.onOutput();
+    stream.localEnding = true;
+    if (!this.#fits(stream, size)) return this.#reserveSegment(stream, size);
+    const at = this.#reserveFrame(stream, size, Flag.endStream);
+    this.#ended(stream);
+    return at;
   }
 
   /**
@@ -211,6 +214,15 @@ export class SendScheduler {
       size <= this.connectionWindow &&
       this.framedBytes + size < this.#limits.socketBytesMax
     );
+  }
+
+  #reserveFrame(stream: Http2Stream, size: number, flags: number): number {
+    const at = this.#output.reserve(frameHeaderBytes + size);
+    this.target = this.#output.bytes;
+    writeFrameHeader(this.target, at, size, FrameType.data, flags, stream.id);
+    stream.sendWindow -= size;
+    this.connectionWindow -= size;
+    return at + frameHeaderBytes;
   }
 
   #reserveSegment(stream: Http2Stream, size: number): number {

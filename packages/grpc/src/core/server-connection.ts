@@ -79,6 +79,8 @@ export class ServerConnection implements ConnectionRole {
     }
   }
 
+  onStreamClosed(): void {}
+
   onSettings(): void {}
 
   onGoAway(): void {}

@@ -11,9 +11,10 @@ export class NodeTimers {
     this.wheel.onEarlier = () => this.#arm();
   }
 
-  /** Monotonic milliseconds. */
+  /** Monotonic milliseconds; what is scheduled next counts from here. */
   now(): number {
-    return performance.now();
+    this.wheel.nowMs = performance.now();
+    return this.wheel.nowMs;
   }
 
   stop(): void {

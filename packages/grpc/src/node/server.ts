@@ -154,6 +154,7 @@ export class GrpcServer {
   }
 
   #serveHttp2(socket: Socket, received: Uint8Array | undefined): void {
+    this.#timers.now();
     const server = new ServerConnection(
       {
         services: this.#services,
@@ -171,6 +172,7 @@ export class GrpcServer {
     );
     const driver = new SocketDriver(socket, server.connection, this.#timers);
     this.#connections.add(server);
+    server.connection.start();
     driver.start(received);
     if (this.#onIdle !== undefined) server.connection.drain();
   }

@@ -37,7 +37,6 @@ export class SocketDriver {
     socket.on("end", () => this.#onGone("the peer closed the connection"));
     socket.on("error", (error) => this.#onGone(error.message));
     socket.on("close", () => this.#onGone("the socket was closed"));
-    this.#connection.start();
     if (received !== undefined) this.#onData(received);
     else this.#flush();
   }
