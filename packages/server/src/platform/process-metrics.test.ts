@@ -1,0 +1,16 @@
+import { Registry } from "prom-client";
+import { expect, test } from "vitest";
+import { fileDescriptorLimit, memoryFacts, registerProcessMetrics } from "./process-metrics.js";
+
+test("figures of this process", async () => {
+  const registry = new Registry();
+  registerProcessMetrics(registry);
+  const text = await registry.metrics();
+  const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+  expect(value("process_resident_memory_bytes")).toBeGreaterThan(1e6);
+  expect(value("go_memstats_heap_alloc_bytes")).toBeGreaterThan(1e5);
+  expect(value("process_start_time_seconds")).toBeGreaterThan(1.7e9);
+  expect(value("os_fd_used")).toBeGreaterThan(3);
+  expect(value("os_fd_limit")).toBe(fileDescriptorLimit());
+  expect(memoryFacts()["HeapAlloc"]).toBeGreaterThan(1e5);
+});
