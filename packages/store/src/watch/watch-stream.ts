@@ -93,10 +93,10 @@ export class WatchStream {
 
   // For the rpc layer.
 
-  /** Called, during some other call, when `next` has something again after it had nothing. */
+  /** Called, during some other call, when `next` has something again after it had nothing; at once if it has now. */
   onReady(callback: () => void): void {
     this.#onReady = callback;
-    if (this.#head !== undefined) this.#announce();
+    if (!this.#isAwaited) callback();
   }
 
   /**
