@@ -7,9 +7,10 @@
  * moved when it takes fewer.
  */
 
+import { encodeEntry, sizeEntry } from "@etcd-ts/api/raftpb";
 import type { Entry, HardState } from "@etcd-ts/raft";
 import type { Digest } from "../env.js";
-import { encodeHardState, encodeSnapshotMark, type SnapshotMark, sizeEntry, writeEntry } from "./messages.js";
+import { hardStateBytes, type SnapshotMark, snapshotMarkBytes } from "./messages.js";
 import { alignFrame, frameAlignment, RecordType, varintSize, writeFrame, writeVarint } from "./record.js";
 
 const blockSizeBytes = 1 << 20;
@@ -42,12 +43,12 @@ export class Framer {
   entry(entry: Entry): void {
     const size = sizeEntry(entry);
     const at = this.#reserve(size);
-    writeEntry(this.#block, at, entry);
+    encodeEntry(entry, this.#block, at);
     this.#finish(RecordType.entry, at, size);
   }
 
   state(state: HardState): void {
-    this.#record(RecordType.state, encodeHardState(state));
+    this.#record(RecordType.state, hardStateBytes(state));
   }
 
   metadata(bytes: Uint8Array): void {
@@ -55,7 +56,7 @@ export class Framer {
   }
 
   snapshot(mark: SnapshotMark): void {
-    this.#record(RecordType.snapshot, encodeSnapshotMark(mark));
+    this.#record(RecordType.snapshot, snapshotMarkBytes(mark));
   }
 
   /** The record that says where the checksum stands. */

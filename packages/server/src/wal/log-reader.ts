@@ -7,7 +7,7 @@
 import type { Entry, HardState } from "@etcd-ts/raft";
 import type { Digest, Disk } from "../env.js";
 import { WalError } from "./errors.js";
-import { decodeHardState, decodeSnapshotMark, type SnapshotMark } from "./messages.js";
+import { readHardState, readSnapshotMark, type SnapshotMark } from "./messages.js";
 import { joinPath, type SegmentName, segmentsAmong } from "./names.js";
 import { type ParsedRecord, RecordType } from "./record.js";
 import { Replay, type ReplayStart } from "./replay.js";
@@ -106,8 +106,8 @@ export async function findLatestMark(disk: Disk, digest: Digest, directory: stri
       isLast: i === all.length - 1,
       visit: ({ type, data }) => {
         if (data === undefined) return undefined;
-        if (type === RecordType.state) state = decodeHardState(data) ?? state;
-        const mark = type === RecordType.snapshot ? decodeSnapshotMark(data) : undefined;
+        if (type === RecordType.state) state = readHardState(data) ?? state;
+        const mark = type === RecordType.snapshot ? readSnapshotMark(data) : undefined;
         if (mark !== undefined) marks.push(mark);
         return undefined;
       },

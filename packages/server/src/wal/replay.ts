@@ -7,7 +7,7 @@
  */
 
 import { type Entry, emptyHardState, type HardState, none } from "@etcd-ts/raft";
-import { decodeHardState, decodeSnapshotMark, readEntry, type SnapshotMark } from "./messages.js";
+import { readEntry, readHardState, readSnapshotMark, type SnapshotMark } from "./messages.js";
 import { type ParsedRecord, RecordType } from "./record.js";
 
 /** Where in the log reading began; index 0 is its very beginning. */
@@ -69,9 +69,9 @@ export class Replay {
       case RecordType.entry:
         return this.#acceptEntry(readEntry(data));
       case RecordType.state:
-        return this.#acceptState(decodeHardState(data));
+        return this.#acceptState(readHardState(data));
       case RecordType.snapshot:
-        return this.#acceptMark(decodeSnapshotMark(data));
+        return this.#acceptMark(readSnapshotMark(data));
       case RecordType.checksum:
         return undefined;
     }

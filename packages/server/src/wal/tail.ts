@@ -39,7 +39,7 @@ export function judgeTail(question: TailQuestion, digest: Digest): TailVerdict {
   if (isZero(bytes, 0, bytes.length)) return { kind: "end" };
   const tornEnd = endOfTornRecord(bytes, offset);
   if (tornEnd === undefined) return { kind: "corrupt", reason: "damaged record" };
-  if (isWholeRecord(bytes, crc, digest)) return { kind: "corrupt", reason: "damaged length field" };
+  if (hasWrongLength(bytes, crc, digest)) return { kind: "corrupt", reason: "damaged length field" };
   if (hasChainBehind(bytes, tornEnd, marked, digest)) {
     return { kind: "corrupt", reason: "damaged record before records that were written after it was synced" };
   }
@@ -72,9 +72,10 @@ function sectorEnd(offset: number, at: number): number {
   return (Math.floor((offset + at) / sectorSizeBytes) + 1) * sectorSizeBytes - offset;
 }
 
-function isWholeRecord(bytes: Uint8Array, crc: number, digest: Digest): boolean {
+/** Whether the record is there and whole, but for its length field. (If that is right, only padding was cut off.) */
+function hasWrongLength(bytes: Uint8Array, crc: number, digest: Digest): boolean {
   const record = parseRecord(bytes, frameAlignment, bytes.length);
-  if (record === undefined) return false;
+  if (record === undefined || readFrame(bytes, 0) === record.end - frameAlignment) return false;
   return record.crc === (record.data === undefined ? crc : digest.crc32c(crc, record.data));
 }
 
