@@ -1,6 +1,4 @@
-/**
- * `npm run generate`: lints proto/ and writes packages/api/src/gen from it.
- */
+/** `npm run generate`: lints proto/, writes packages/api/src/gen from it, and docs/errors.md from the error table. */
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -33,14 +31,17 @@ function buf(root: string, args: readonly string[]): Uint8Array {
   return execFileSync(join(root, "node_modules/.bin/buf"), args, { cwd: root, maxBuffer: 64 << 20 });
 }
 
-function main(root: string): void {
+async function main(root: string): Promise<void> {
   buf(root, ["lint", "proto"]);
   const directory = join(root, generatedDirectory);
   const files = generate(root);
   mkdirSync(directory, { recursive: true });
   for (const stale of readdirSync(directory)) if (!files.has(stale)) rmSync(join(directory, stale));
   for (const [name, content] of files) writeFileSync(join(directory, name), content);
-  console.log(`${files.size} files in ${generatedDirectory}`);
+  // Loaded late: it depends on the built package, which a broken generated file must not keep from being replaced.
+  const { errorsPage } = await import("./errors-page.js");
+  writeFileSync(join(root, "docs/errors.md"), errorsPage());
+  console.log(`${files.size} files in ${generatedDirectory}, docs/errors.md`);
 }
 
-if (process.argv[1]?.endsWith("generate.js")) main(process.cwd());
+if (process.argv[1]?.endsWith("generate.js")) await main(process.cwd());

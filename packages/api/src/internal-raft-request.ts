@@ -2,8 +2,9 @@
  * What a member proposes, around a request's own bytes: an InternalRaftRequest is written and read here without
  * decoding or encoding the request in it.
  *
- * The bytes are those a Go member would write: the request's field first, then the header (number 100), which carries
- * the request id and, with authentication on, the user.
+ * The bytes are those a Go member would write: fields in the order of their numbers, that is the header (number 100),
+ * which carries the request id and, with authentication on, the user, behind the requests of keys and leases and before
+ * those of authentication and membership.
  */
 
 import {
@@ -76,10 +77,18 @@ export function encodeInternalRequest(
   target: Uint8Array,
   offset: number,
 ): number {
+  if (field > headerNumber) {
+    const headerEnd = writeHeader(header, target, offset);
+    return writeVarint32(target, writeTag(target, headerEnd, field), requestSize);
+  }
   const requestAt = writeVarint32(target, writeTag(target, offset, field), requestSize);
-  const headerAt = writeTag(target, requestAt + requestSize, headerNumber);
-  encodeRequestHeader(header, target, writeVarint32(target, headerAt, sizeRequestHeader(header)));
+  writeHeader(header, target, requestAt + requestSize);
   return requestAt;
+}
+
+function writeHeader(header: RequestHeaderInit, target: Uint8Array, offset: number): number {
+  const at = writeVarint32(target, writeTag(target, offset, headerNumber), sizeRequestHeader(header));
+  return encodeRequestHeader(header, target, at);
 }
 
 function sizeTag(number: number): number {

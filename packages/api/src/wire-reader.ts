@@ -14,6 +14,7 @@
 import { assert } from "./assert.js";
 import { DecodeError, type DecodeErrorCode } from "./decode-error.js";
 import { decodeUtf8 } from "./utf8.js";
+import { writeVarint32 } from "./wire-writer.js";
 
 /**
  * Messages within messages, and groups within groups of unknown fields. Go refuses beyond 10 000; a JavaScript stack
@@ -273,6 +274,9 @@ export function skipField(bytes: Uint8Array, tag: number, start: number, end: nu
 /** A singular message field, or a member of a oneof: its number, the oneof (0 = none), whether it is a message. */
 export type MergeRule = readonly [fieldNumber: number, oneof: number, isMessage: boolean];
 
+/** Stretches of bytes: start, end, start, end, … */
+type Stretches = number[];
+
 /**
  * Rewrites a message in which a singular message field occurs twice, so that it occurs once with the concatenation of
  * its occurrences, which by definition means the same. No encoder writes such bytes: this is the slow and rare way,
@@ -280,55 +284,60 @@ export type MergeRule = readonly [fieldNumber: number, oneof: number, isMessage:
  */
 export function mergeRepeated(bytes: Uint8Array, start: number, end: number, rules: readonly MergeRule[]): Uint8Array {
   canonical = false;
-  const kept: Uint8Array[] = [];
-  const payloads = new Map<number, { readonly rule: MergeRule; readonly parts: Uint8Array[] }>();
+  const kept: Stretches = [];
+  const merged = new Map<MergeRule, Stretches>();
   let pos = start;
   while (pos < end) {
     const fieldStart = pos;
     const tag = readTag(bytes, pos, end);
     const payloadStart = cursor;
     pos = skipField(bytes, tag, payloadStart, end);
-    const rule = rules.find((candidate) => candidate[0] === tag >>> 3);
+    const rule = rules.find(([number]) => number === tag >>> 3);
     if (rule === undefined || (rule[2] && (tag & 7) !== 2)) {
-      kept.push(bytes.subarray(fieldStart, pos));
+      kept.push(fieldStart, pos);
       continue;
     }
-    const [number, oneof, isMessage] = rule;
-    // The last member of a oneof wins; what others held before is forgotten.
-    if (oneof !== 0) {
-      for (const [other, { rule: otherRule }] of payloads) {
-        if (other !== number && otherRule[1] === oneof) payloads.delete(other);
-      }
-    }
-    const entry = payloads.get(number);
-    if (!isMessage) payloads.set(number, { rule, parts: [bytes.subarray(fieldStart, pos)] });
+    forgetRivals(merged, rule);
+    if (!rule[2]) merged.set(rule, [fieldStart, pos]);
     else {
       readLength(bytes, payloadStart, end);
-      const part = bytes.subarray(cursor, pos);
-      if (entry === undefined) payloads.set(number, { rule, parts: [part] });
-      else entry.parts.push(part);
+      const parts = merged.get(rule);
+      if (parts === undefined) merged.set(rule, [cursor, pos]);
+      else parts.push(cursor, pos);
     }
   }
-  for (const [number, { rule, parts }] of payloads) {
-    if (rule[2]) kept.push(varint(number * 8 + 2), varint(parts.reduce((sum, part) => sum + part.length, 0)));
-    for (const part of parts) kept.push(part);
-  }
-  const merged = new Uint8Array(kept.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of kept) {
-    merged.set(part, at);
-    at += part.length;
-  }
-  return merged;
+  return writeMerged(bytes, kept, merged);
 }
 
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  while (rest >= 0x80) {
-    bytes.push((rest & 0x7f) | 0x80);
-    rest = Math.floor(rest / 128);
+/** The last member of a oneof wins: what others held before is gone. */
+function forgetRivals(merged: Map<MergeRule, Stretches>, [number, oneof]: MergeRule): void {
+  if (oneof === 0) return;
+  for (const other of merged.keys()) if (other[1] === oneof && other[0] !== number) merged.delete(other);
+}
+
+function writeMerged(bytes: Uint8Array, kept: Stretches, merged: ReadonlyMap<MergeRule, Stretches>): Uint8Array {
+  const tagSizeMax = 10;
+  const size = [kept, ...merged.values()].reduce((sum, parts) => sum + totalLength(parts) + tagSizeMax, 0);
+  const target = new Uint8Array(size);
+  let at = copyStretches(bytes, kept, target, 0);
+  for (const [[number, , isMessage], parts] of merged) {
+    if (isMessage) at = writeVarint32(target, writeVarint32(target, at, number * 8 + 2), totalLength(parts));
+    at = copyStretches(bytes, parts, target, at);
   }
-  bytes.push(rest);
-  return Uint8Array.from(bytes);
+  return target.subarray(0, at);
+}
+
+function totalLength(stretches: Stretches): number {
+  let length = 0;
+  for (let i = 0; i < stretches.length; i += 2) length += (stretches[i + 1] as number) - (stretches[i] as number);
+  return length;
+}
+
+function copyStretches(bytes: Uint8Array, stretches: Stretches, target: Uint8Array, offset: number): number {
+  let at = offset;
+  for (let i = 0; i < stretches.length; i += 2) {
+    for (let from = stretches[i] as number; from < (stretches[i + 1] as number); from++)
+      target[at++] = bytes[from] as number;
+  }
+  return at;
 }
