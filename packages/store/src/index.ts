@@ -102,7 +102,7 @@ export { decodeRevisionKey, encodeRevisionKey, type RevisionKey } from "./mvcc/r
 export type { SlicedRead } from "./mvcc/sliced-read.js";
 export type { DeleteResult, LeaseAttachments, WriteTxn } from "./mvcc/write-txn.js";
 export { checkDeleteRange, checkPut, checkRange, checkTxn } from "./txn/check-request.js";
-export { isReadOnlyTxn, isSerializableTxn } from "./txn/execute-txn.js";
+export { isReadOnlyTxn, isSerializableTxn, type TxnPorts, txnTask } from "./txn/execute-txn.js";
 export type { OpResult, PutResult, Refused, TxnResult } from "./txn/outcome.js";
 export { type HeaderFields, ResponseHeaders } from "./watch/response-headers.js";
 export type { Change, WatchSource } from "./watch/source.js";

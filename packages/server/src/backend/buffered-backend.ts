@@ -202,7 +202,7 @@ export class BufferedBackend implements Backend {
   }
 
   sealEntry(index: number, term: number): void {
-    assert(index > this.#sealedIndex || this.#sealedIndex === 0, "entries are sealed in the order of their indexes");
+    assert(index >= this.#sealedIndex, "entries are sealed in the order of their indexes");
     this.#sealedIndex = index;
     this.#sealedTerm = term;
     this.#sealedOperations = this.#current.operations;

@@ -30,9 +30,11 @@ import {
   type Ready,
   type Refusal,
   type Snapshot,
+  type SnapshotMetadata,
   type SoftState,
 } from "@etcd-ts/raft";
 import type { Clock } from "../env.js";
+import { inLoopBytesMax } from "../wal/wal.js";
 
 /** The log as raft reads it; the loop appends to it what the WAL has made durable. */
 export interface DurableLog {
@@ -41,13 +43,15 @@ export interface DurableLog {
   applySnapshot(snapshot: Snapshot): void;
 }
 
-/** The write-ahead log. One `save` is under way at a time. */
+/** The write-ahead log. */
 export interface LogWriter {
   /** Persists entries, then the hard state; resolves when what needs it is synced. Rejects once, for good. */
   save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void>;
-  /** The same within the loop turn. Only called while `mayWriteInLoop` says so. */
+  /** Whether `saveNow` may be called. */
+  readonly canSaveNow: boolean;
+  /** The same within the loop turn, for at most `inLoopBytesMax`. */
   saveNow(hardState: HardState | undefined, entries: readonly Entry[]): void;
-  saveSnapshot(snapshot: Snapshot): Promise<void>;
+  saveSnapshot(mark: SnapshotMetadata): Promise<void>;
 }
 
 export interface RaftLoopEvents {
@@ -63,6 +67,8 @@ export interface RaftLoopEvents {
   failed(error: Error): void;
   /** Before each turn's decisions: reads that wait for a round ask for it here. */
   beforeTurn(): void;
+  /** After them: what the turn made ready for clients leaves now. */
+  afterTurn(): void;
 }
 
 export interface RaftLoopOptions {
@@ -75,11 +81,11 @@ export interface RaftLoopOptions {
   readonly proposalBatchBytesMax: number;
 }
 
-/** A proposal that has not been handed to raft, because no leader is known. */
+/** A proposal that has not been handed to raft yet; without a leader it waits. */
 interface PendingProposal {
   readonly data: Uint8Array;
-  readonly dropped: (refusal: Refusal) => void;
-  readonly handed: () => void;
+  readonly key: number;
+  readonly dropped: () => void;
 }
 
 export class RaftLoop {
@@ -149,12 +155,19 @@ export class RaftLoop {
   }
 
   /**
-   * Hands an entry's data to raft as soon as a leader is known. `handed` is called then, or `dropped` when raft refuses
-   * it. The data must not change afterwards. The caller bounds how many it has under way.
+   * Hands an entry's data to raft as soon as a leader is known; `dropped` is called when raft refuses it. The data must
+   * not change afterwards. The caller bounds how many it has under way, and withdraws by `key` what it gives up.
    */
-  propose(data: Uint8Array, handed: () => void, dropped: (refusal: Refusal) => void): void {
-    this.#proposals.push({ data, handed, dropped });
+  propose(data: Uint8Array, key: number, dropped: () => void): void {
+    this.#proposals.push({ data, key, dropped });
     this.poke();
+  }
+
+  /** Takes a proposal back that raft has not seen; false when raft has it. */
+  withdraw(key: number): boolean {
+    const at = this.#proposals.findIndex((proposal) => proposal.key === key);
+    if (at >= 0) this.#proposals.splice(at, 1);
+    return at >= 0;
   }
 
   proposeConfChange(change: ConfChange): Refusal | undefined {
@@ -196,13 +209,6 @@ export class RaftLoop {
     this.#stopped = true;
   }
 
-  /** Takes back the proposals that raft has not seen. */
-  takePending(): readonly PendingProposal[] {
-    const pending = this.#proposals;
-    this.#proposals = [];
-    return pending;
-  }
-
   #turn(): void {
     this.#turnPending = false;
     if (this.#stopped) return;
@@ -213,6 +219,7 @@ export class RaftLoop {
         while (this.#raft.hasReady()) this.#handle(this.#raft.ready());
       } while (this.#writeInLoop());
       this.#startWrite();
+      this.#events.afterTurn();
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
@@ -230,10 +237,7 @@ export class RaftLoop {
       }
       const batch = this.#proposals.splice(0, count);
       const refusal = this.#raft.proposeMany(batch.map((proposal) => proposal.data));
-      for (const proposal of batch) {
-        if (refusal === undefined) proposal.handed();
-        else proposal.dropped(refusal);
-      }
+      if (refusal !== undefined) for (const proposal of batch) proposal.dropped();
     }
   }
 
@@ -272,7 +276,7 @@ export class RaftLoop {
   /** Writes what waits within this turn, if that is allowed; true when something was written. */
   #writeInLoop(): boolean {
     if (!this.mayWriteInLoop || this.#writing || this.#appendWork.length === 0) return false;
-    if (this.#appendWork.some((work) => work.snapshot !== undefined)) return false;
+    if (!this.#writer.canSaveNow || !fitsInLoop(this.#appendWork)) return false;
     const work = this.#takeWork();
     this.#writer.saveNow(work.hardState, work.entries);
     this.#finishWrite(work);
@@ -297,7 +301,7 @@ export class RaftLoop {
   }
 
   async #write(work: AppendWork): Promise<void> {
-    if (work.snapshot !== undefined) await this.#writer.saveSnapshot(work.snapshot);
+    if (work.snapshot !== undefined) await this.#writer.saveSnapshot(work.snapshot.metadata);
     await this.#writer.save(work.hardState, work.entries);
     const snapshot = work.snapshot;
     if (snapshot === undefined || this.#stopped) return;
@@ -339,6 +343,18 @@ interface AppendWork {
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
   readonly snapshot: Snapshot | undefined;
+}
+
+/** Framing adds less than this to an entry's data. */
+const framingBytesMax = 64;
+
+function fitsInLoop(work: readonly Message[]): boolean {
+  let bytes = 0;
+  for (const message of work) {
+    if (message.snapshot !== undefined) return false;
+    for (const entry of message.entries) bytes += (entry.data?.length ?? 0) + framingBytesMax;
+  }
+  return bytes <= inLoopBytesMax;
 }
 
 /** `later` replaces what `earlier` holds at and above the index where `later` begins. */

@@ -43,17 +43,17 @@ export class Waiters<T> {
   }
 
   /** Ends every wait that began at or before `startedBefore`, with a result made for each. */
-  expire(startedBefore: number, result: (waiter: Waiter<T>) => T): void {
+  expire(startedBefore: number, result: (key: number, waiter: Waiter<T>) => T): void {
     for (const [key, waiter] of this.#waiters) {
       if (waiter.startedAt > startedBefore) return;
       this.#waiters.delete(key);
-      waiter.done(result(waiter));
+      waiter.done(result(key, waiter));
     }
   }
 
-  settleAll(result: (waiter: Waiter<T>) => T): void {
+  settleAll(result: () => T): void {
     const all = [...this.#waiters.values()];
     this.#waiters.clear();
-    for (const waiter of all) waiter.done(result(waiter));
+    for (const waiter of all) waiter.done(result());
   }
 }

@@ -8,9 +8,10 @@
  * Source: etcd server/etcdserver/api/rafthttp/message_codec.go, msgappv2_codec.go.
  */
 
-import { decodeEntry, decodeMessage, encodeEntry, encodeMessage, sizeEntry, sizeMessage } from "@etcd-ts/api/raftpb";
+import { decodeEntry, encodeEntry, encodeMessage, sizeEntry, sizeMessage } from "@etcd-ts/api/raftpb";
 import { createMessage, type Entry, type Message, MessageType } from "@etcd-ts/raft";
 import { FrameReader } from "./frame-reader.js";
+import { decodeRaftMessage } from "./raft-message.js";
 
 /** Source: rafthttp readBytesLimit. */
 const frameBytesMax = 512 * 1024 * 1024;
@@ -61,7 +62,7 @@ export function takeMessageFrame(reader: FrameReader, bytesMax: number = frameBy
   if (reader.available < 8 + length) return undefined;
   reader.take(8);
   const bytes = reader.take(length);
-  return bytes === undefined ? undefined : decodeMessage(bytes);
+  return bytes === undefined ? undefined : decodeRaftMessage(bytes);
 }
 
 /** A heartbeat without sender and receiver is a sign of life of the stream, not a message. */

@@ -7,7 +7,6 @@
  * Source: etcd server/etcdserver/api/rafthttp/transport.go, http.go, probing_status.go.
  */
 
-import { decodeMessage } from "@etcd-ts/api/raftpb";
 import { type Message, MessageType } from "@etcd-ts/raft";
 import type { ServedRequest } from "../env.js";
 import { serverVersion } from "../version.js";
@@ -15,6 +14,7 @@ import { hexId, incompatibility, parseHexId } from "./identity.js";
 import { Peer, type PeerEnvironment, type StreamKind } from "./peer.js";
 import { PeerStatus } from "./peer-status.js";
 import { Pipeline } from "./pipeline.js";
+import { decodeRaftMessage } from "./raft-message.js";
 import { UrlPicker } from "./url-picker.js";
 
 /** A message over the pipeline is one append or smaller: the streams' own frame limit is the limit here too. */
@@ -169,7 +169,7 @@ export class Transport {
       (body) => {
         let message: Message;
         try {
-          message = decodeMessage(body);
+          message = decodeRaftMessage(body);
         } catch {
           return this.#refuse(request, 400, "error unmarshalling raft message");
         }

@@ -1,0 +1,137 @@
+/**
+ * A member with its listeners, in this process: what `etcd` runs and what a program embeds.
+ *
+ *     const etcd = await startEtcd({ "data-dir": "/tmp/e1" });
+ *     …
+ *     await etcd.close();
+ */
+
+import { GrpcServer, type ListenTarget } from "@etcd-ts/grpc";
+import { configFromFlags } from "./config/load-config.js";
+import type { MemberConfig } from "./config/member-config.js";
+import type { MemberUrl } from "./config/member-url.js";
+import type { Env } from "./env.js";
+import { createClientHandler, createMetricsHandler, type HandlerParts } from "./http/client-handler.js";
+import { MemberMetrics } from "./metrics/member-metrics.js";
+import { MetricsRegistry } from "./metrics/registry.js";
+import { BootstrapError, openMember } from "./node/bootstrap.js";
+import type { Member } from "./node/member.js";
+import { memberProbe } from "./node/probe.js";
+import { publishAttributes } from "./node/publisher.js";
+import { VersionMonitor } from "./node/version-monitor.js";
+import { createNodeEnv } from "./platform/env.js";
+import { createNetwork } from "./platform/network.js";
+import { processFacts } from "./platform/process-facts.js";
+import { registerProcessMetrics } from "./platform/process-metrics.js";
+import { serverTls } from "./platform/tls.js";
+import { HealthService } from "./rpc/health.js";
+import { memberServices } from "./rpc/services.js";
+import { serverVersion } from "./version.js";
+
+export interface Etcd {
+  /** Where clients reach the member: the advertised URLs, with the ports really bound. */
+  readonly clientUrls: readonly string[];
+  readonly member: Member;
+  /** Drains calls, flushes, closes and releases the data directory. */
+  close(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly env?: Env;
+  /** The member could not go on; it answers nothing any more. By default the process exits. */
+  readonly onFailure?: (error: Error) => void;
+}
+
+/** Calls may go on this long after a stop was asked for. Source: etcd ReqTimeout. */
+const drainMs = 7000;
+
+/** Starts a member from etcd's flags, by name and as text. Rejects when they are not valid. */
+export async function startEtcd(flags: Readonly<Record<string, string>>, options: StartOptions = {}): Promise<Etcd> {
+  const loaded = configFromFlags(flags);
+  if (loaded.kind === "run") return startMember(loaded.config, options);
+  throw new BootstrapError(loaded.kind === "refused" ? loaded.error : loaded.text);
+}
+
+export async function startMember(config: MemberConfig, options: StartOptions = {}): Promise<Etcd> {
+  const env = options.env ?? { ...createNodeEnv({ logLevel: "info" }), network: createNetwork() };
+  let stopped = false;
+  const failed = (error: Error): void => {
+    if (stopped) return;
+    stopped = true;
+    env.logger.log("fatal", "member stopped: it cannot go on safely", { error: error.message });
+    if (options.onFailure === undefined) env.process.exit(1);
+    else options.onFailure(error);
+  };
+  const metrics = new MemberMetrics({ extensive: config.extensiveMetrics });
+  const { member, lock } = await openMember(env, config, { metrics, failed });
+  const registry = new MetricsRegistry(metrics, {
+    refresh: () => member.refreshMetrics(),
+    registerProcess: registerProcessMetrics,
+  });
+  const health = new HealthService();
+  const services = memberServices(member, health, {
+    maxTxnOps: config.maxTxnOps,
+    maxRequestBytes: config.maxRequestBytes,
+    progressNotifyMs: config.watchProgressNotifyIntervalMs,
+  });
+  const handlerParts: HandlerParts = {
+    probe: memberProbe(member),
+    counts: metrics,
+    metrics: registry,
+    logger: env.logger,
+  };
+  const http = createClientHandler({
+    ...handlerParts,
+    access: { cors: config.cors, hostWhitelist: config.hostWhitelist, refusesCommonName: () => false },
+    process: processFacts,
+    gateway: undefined,
+  });
+  const limits = {
+    streamsMax: config.maxConcurrentStreams,
+    receiveMessageBytesMax: config.maxRequestBytes + 512 * 1024,
+    keepalive: {
+      intervalMs: config.grpcKeepaliveIntervalMs,
+      timeoutMs: config.grpcKeepaliveTimeoutMs,
+      permitWithoutStream: false,
+      minClientIntervalMs: config.grpcKeepaliveMinTimeMs,
+    },
+  };
+  const server = new GrpcServer({ services, http, limits });
+  const metricsServer = new GrpcServer({ services: new Map(), http: createMetricsHandler(handlerParts) });
+  const versionMonitor = new VersionMonitor(member, () => Promise.resolve([serverVersion]));
+
+  const close = async (): Promise<void> => {
+    stopped = true;
+    health.setServing(false);
+    versionMonitor.stop();
+    await Promise.all([server.close(drainMs), metricsServer.close(0)]);
+    await member.stop();
+    await lock.release();
+  };
+
+  try {
+    member.start();
+    versionMonitor.start();
+    for (const url of config.listenMetricsUrls) await metricsServer.listen(target(url, config));
+    await publishAttributes(
+      member,
+      { name: config.name, clientUrls: config.advertiseClientUrls.map((url) => url.text) },
+      () => stopped,
+    );
+    for (const url of config.listenClientUrls) {
+      await server.listen(target(url, config));
+      env.logger.log("info", "serving client traffic", { traffic: "grpc+http", address: `${url.host}:${url.port}` });
+    }
+    env.logger.log("info", "ready to serve client requests");
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { clientUrls: config.advertiseClientUrls.map((url) => url.text), member, close };
+}
+
+function target(url: MemberUrl, config: MemberConfig): ListenTarget {
+  const tls = url.scheme === "https" || url.scheme === "unixs" ? { tls: serverTls(config.clientTls, config) } : {};
+  if (url.scheme === "unix" || url.scheme === "unixs") return { path: url.host, ...tls };
+  return { host: url.host, port: Number(url.port), ...tls };
+}

@@ -1,0 +1,98 @@
+/** The program `etcd`: reads flags, variables and file, starts a member, and stops it on a signal. */
+
+import { readFileSync } from "node:fs";
+import { versionText } from "./config/help.js";
+import { loadConfig } from "./config/load-config.js";
+import type { MemberConfig } from "./config/member-config.js";
+import { startMember } from "./embed.js";
+import { createNodeEnv } from "./platform/env.js";
+import { defaultHost } from "./platform/host.js";
+import { createNetwork } from "./platform/network.js";
+import { serverVersion } from "./version.js";
+
+const loaded = loadConfig({
+  argv: process.argv.slice(2),
+  environment: process.env,
+  host: { defaultHost: defaultHost() },
+  readFile: (path) => readFileSync(path, "utf8"),
+  version: versionText({
+    version: serverVersion,
+    gitSha: undefined,
+    nodeVersion: process.version,
+    platform: process.platform,
+    architecture: process.arch,
+  }),
+});
+
+switch (loaded.kind) {
+  case "print":
+    process.stdout.write(loaded.text);
+    break;
+  case "usage":
+    process.stderr.write(`${loaded.text}\n`);
+    process.exitCode = 2;
+    break;
+  case "refused": {
+    const { logger } = createNodeEnv();
+    for (const note of loaded.notes) logger.log(note.level, note.message, note.fields);
+    logger.log("error", "failed to verify flags", { error: loaded.error });
+    process.exitCode = 1;
+    break;
+  }
+  case "run": {
+    const level = loaded.config.log.level;
+    const env = createNodeEnv({ logLevel: level === "panic" || level === "fatal" ? "error" : level });
+    for (const note of loaded.notes) env.logger.log(note.level, note.message, note.fields);
+    await run(loaded.config, { ...env, network: createNetwork() });
+    break;
+  }
+}
+
+async function run(
+  config: MemberConfig,
+  env: NonNullable<NonNullable<Parameters<typeof startMember>[1]>["env"]>,
+): Promise<void> {
+  let stopping = false;
+  try {
+    const etcd = await startMember(config, { env });
+    const stop = (signal: "SIGTERM" | "SIGINT"): void => {
+      if (stopping) return;
+      stopping = true;
+      env.logger.log("info", "received signal; shutting down", { signal });
+      etcd.close().then(
+        () => endLike(signal),
+        (error: unknown) => {
+          env.logger.log("error", "failed to stop cleanly", { error: String(error) });
+          env.process.exit(1);
+        },
+      );
+    };
+    env.process.onSignal("SIGTERM", () => stop("SIGTERM"));
+    env.process.onSignal("SIGINT", () => stop("SIGINT"));
+    if (process.stdout.isTTY === true) process.stdout.write(welcome(config));
+  } catch (error) {
+    env.logger.log("fatal", "failed to start etcd", { error: error instanceof Error ? error.message : String(error) });
+    env.process.exit(1);
+  }
+}
+
+/** As etcd: a signal's default action ends the process, but PID 1 has none and exits with 0. */
+function endLike(signal: "SIGTERM" | "SIGINT"): void {
+  if (process.pid === 1) process.exit(0);
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+}
+
+function welcome(config: MemberConfig): string {
+  const urls = config.listenClientUrls.map((url) => url.text).join(", ");
+  const endpoint = config.advertiseClientUrls[0]?.text ?? "http://localhost:2379";
+  return `
+etcd ${serverVersion} is ready: clients at ${urls}, data in ${config.dataDir}
+
+  try   bin/etcdctl --endpoints=${endpoint} put greeting hello
+        bin/etcdctl --endpoints=${endpoint} get greeting
+        curl ${endpoint}/version
+  stop  Ctrl-C
+
+`;
+}

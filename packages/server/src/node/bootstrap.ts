@@ -1,0 +1,290 @@
+/**
+ * From a configuration and what is on disk to a member that can be started: the data directory is locked, the database and
+ * the log are opened (or made), the state is restored, and raft is given both.
+ *
+ * Source: etcd server/etcdserver/bootstrap.go.
+ */
+
+import { encodeUtf8, limits } from "@etcd-ts/api";
+import { decodeMetadata, encodeMetadata, sizeMetadata } from "@etcd-ts/api/etcdserverpb";
+import { emptyHardState, type HardState, MemoryStorage, noLimit, type Peer, RawNode } from "@etcd-ts/raft";
+import {
+  AlarmStore,
+  Budget,
+  formatInitialCluster,
+  hasDuplicateUrls,
+  initialMembers,
+  Lessor,
+  Membership,
+  Mvcc,
+  minLeaseTtlSeconds,
+  noAuth,
+  parseInitialCluster,
+  Quota,
+  readApplied,
+  runToEnd,
+  StateMachine,
+  stringifyMember,
+  WatchHub,
+} from "@etcd-ts/store";
+import { BufferedBackend } from "../backend/buffered-backend.js";
+import { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
+import type { MemberConfig } from "../config/member-config.js";
+import type { DiskLock, Env } from "../env.js";
+import { measuredDatabase } from "../metrics/measured.js";
+import type { MemberMetrics } from "../metrics/member-metrics.js";
+import { findLatestMark } from "../wal/log-reader.js";
+import { Wal } from "../wal/wal.js";
+import { Member, type PeerTransport } from "./member.js";
+
+/** The member cannot be started, for a reason the operator must see to. One line. */
+export class BootstrapError extends Error {
+  override readonly name = "BootstrapError";
+}
+
+export interface OpenedMember {
+  readonly member: Member;
+  /** To be released last. */
+  readonly lock: DiskLock;
+}
+
+interface Identity {
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+}
+
+interface OpenedLog extends Identity {
+  readonly wal: Wal;
+  readonly log: MemoryStorage;
+  readonly markedIndex: number;
+  /** Members of a cluster that begins now; undefined when there was a log already. */
+  readonly bootstrapPeers: readonly Peer[] | undefined;
+}
+
+/** Messages raft keeps in flight to one follower. Source: etcd maxInflightMsgs. */
+const inflightMessagesMax = 512;
+/** Source: etcd maxSizePerMsg. */
+const messageBytesMax = 1024 * 1024;
+const ownerOnly = 0o700;
+
+export async function openMember(
+  env: Env,
+  config: MemberConfig,
+  options: {
+    readonly makeTransport?: (identity: Identity) => PeerTransport;
+    readonly metrics: MemberMetrics;
+    failed(error: Error): void;
+  },
+): Promise<OpenedMember> {
+  const memberDirectory = `${config.dataDir}/member`;
+  const lock = await claimDirectory(env, config.dataDir, memberDirectory);
+  try {
+    const database = await openLiveDatabase(env, memberDirectory);
+    const backend = new BufferedBackend({
+      clock: env.clock,
+      digest: env.digest,
+      database: measuredDatabase(database, env.clock, options.metrics),
+      commitIntervalMs: config.backendBatchIntervalMs || limits.backendBatchIntervalMs,
+      commitOperations: config.backendBatchLimit || limits.backendBatchLimit,
+      onFailure: (error) => options.failed(error),
+    });
+    const electionTicks = Math.floor(config.electionMs / config.heartbeatMs);
+    const lessor = new Lessor(backend, {
+      ttlSecondsMin: minLeaseTtlSeconds({ electionTicks, heartbeatMs: config.heartbeatMs }),
+      checkpoints: config.featureGates.LeaseCheckpoint,
+    });
+    const mvcc = new Mvcc({ backend, leases: lessor, crc32c: env.digest.crc32c });
+    const alarms = new AlarmStore(backend);
+    const membership = new Membership(backend, { learnersMax: config.maxLearners });
+    const quota = new Quota(config.quotaBackendBytes);
+    const machine = new StateMachine({
+      backend,
+      mvcc,
+      leases: lessor,
+      alarms,
+      membership,
+      auth: noAuth,
+      quota,
+      persistsCheckpoints: config.featureGates.LeaseCheckpointPersist,
+    });
+    runToEnd(machine.restoreTask(backend, new Budget(Number.POSITIVE_INFINITY)));
+    const walDirectory = config.walDir ?? `${memberDirectory}/wal`;
+    const opened = (await Wal.exists(env.disk, walDirectory))
+      ? await reopenLog(env, walDirectory, { backend, membership })
+      : await createLog(env, walDirectory, config, { isEmpty: machine.applied.index === 0 });
+    const raft = new RawNode({
+      id: opened.memberId,
+      electionTick: electionTicks,
+      heartbeatTick: 1,
+      storage: opened.log,
+      random: (bound) => env.random.integer(bound),
+      logger: raftLogger(env),
+      asyncStorageWrites: true,
+      maxSizePerMessage: messageBytesMax,
+      maxInflightMessages: inflightMessagesMax,
+      maxUncommittedEntriesSize: noLimit,
+      checkQuorum: true,
+      preVote: config.preVote,
+    });
+    if (opened.bootstrapPeers !== undefined) raft.bootstrap(opened.bootstrapPeers);
+    let member: Member | undefined;
+    const watchHub = new WatchHub(mvcc, { onWork: () => member?.syncWatchersSoon() });
+    mvcc.setListener((revision, changes) => watchHub.published(revision, changes));
+    member = new Member({
+      clusterId: opened.clusterId,
+      memberId: opened.memberId,
+      clock: env.clock,
+      random: env.random,
+      logger: env.logger,
+      settings: {
+        heartbeatMs: config.heartbeatMs,
+        electionTicks,
+        maxRequestBytes: config.maxRequestBytes,
+        snapshotCount: config.snapshotCount,
+        snapshotCatchupEntries: config.snapshotCatchupEntries,
+        maxWals: config.maxWals,
+        quotaBackendBytes: config.quotaBackendBytes,
+        compactionBatchLimit: config.compactionBatchLimit || limits.compactionBatchLimit,
+        compactionSleepMs: config.compactionSleepIntervalMs || limits.compactionSleepMs,
+      },
+      raft,
+      log: opened.log,
+      wal: opened.wal,
+      markedIndex: opened.markedIndex,
+      backend,
+      mvcc,
+      lessor,
+      alarms,
+      membership,
+      watchHub,
+      machine,
+      quota,
+      metrics: options.metrics,
+      transport: options.makeTransport?.(opened),
+      failed: options.failed,
+    });
+    return { member, lock };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Makes the directories and takes the lock that keeps other processes out of them. */
+async function claimDirectory(env: Env, dataDir: string, memberDirectory: string): Promise<DiskLock> {
+  const { disk, logger } = env;
+  const existed = await disk.exists(dataDir);
+  await disk.makeDirectory(memberDirectory);
+  const mode = await disk.mode(dataDir);
+  if (existed && mode !== ownerOnly) {
+    const found = mode.toString(8).padStart(4, "0");
+    logger.log("warn", "directory exists, but the permission of it is loose", {
+      dir: dataDir,
+      found,
+      recommended: "0700",
+    });
+  }
+  const lock = await disk.lock(`${memberDirectory}/LOCK`);
+  if (lock === undefined) throw new BootstrapError(`data directory ${dataDir} is in use by another process`);
+  return lock;
+}
+
+async function openLiveDatabase(env: Env, memberDirectory: string): Promise<ReturnType<Env["openDatabase"]>> {
+  const { disk, logger } = env;
+  for (const name of await removeStrays(disk, memberDirectory)) {
+    logger.log("info", "removed what an interrupted start or switch of databases left behind", { name });
+  }
+  const current = await currentDatabase(disk, memberDirectory);
+  if (current !== undefined) return env.openDatabase(current);
+  if (await disk.exists(`${memberDirectory}/snap/db`)) {
+    throw new BootstrapError(
+      `${memberDirectory}/snap/db is a database of Go etcd, which this version cannot import yet`,
+    );
+  }
+  const directory = await nextDatabase(disk, memberDirectory);
+  await disk.makeDirectory(directory);
+  const database = env.openDatabase(directory);
+  await switchDatabase(disk, memberDirectory, directory);
+  return database;
+}
+
+async function reopenLog(
+  env: Env,
+  directory: string,
+  state: { readonly backend: BufferedBackend; readonly membership: Membership },
+): Promise<OpenedLog> {
+  const mark = await findLatestMark(env.disk, env.digest, directory);
+  const consistent = readApplied(state.backend);
+  if (consistent.index < mark.index) {
+    const versus = `the database has applied index ${consistent.index}, the log begins after index ${mark.index}`;
+    throw new BootstrapError(`database and write-ahead log do not belong together: ${versus}`);
+  }
+  const opened = await Wal.open(env, directory, mark, { durableIndex: state.backend.durableIndex });
+  const { nodeId, clusterId } = decodeMetadata(opened.metadata);
+  const log = new MemoryStorage();
+  const confState = state.membership.confState();
+  log.applySnapshot({ data: undefined, metadata: { index: mark.index, term: mark.term, confState } });
+  log.setHardState(opened.hardState);
+  log.append(opened.entries);
+  env.logger.log("info", "restarting local member", {
+    "cluster-id": clusterId.toString(16),
+    "local-member-id": nodeId.toString(16),
+    "commit-index": opened.hardState.commit,
+  });
+  return { memberId: nodeId, clusterId, wal: opened.wal, log, markedIndex: mark.index, bootstrapPeers: undefined };
+}
+
+async function createLog(
+  env: Env,
+  directory: string,
+  config: MemberConfig,
+  database: { readonly isEmpty: boolean },
+): Promise<OpenedLog> {
+  if (!database.isEmpty) throw new BootstrapError(`${directory} has no write-ahead log, but the database has data`);
+  if (config.initialClusterState === "existing") {
+    throw new BootstrapError("joining an existing cluster is not supported yet");
+  }
+  const { memberId, clusterId, peers } = newCluster(env, config);
+  const metadata = new Uint8Array(sizeMetadata({ nodeId: memberId, clusterId }));
+  encodeMetadata({ nodeId: memberId, clusterId }, metadata, 0);
+  const wal = await Wal.create(env, directory, metadata);
+  const log = new MemoryStorage();
+  log.setHardState(emptyHardState satisfies HardState);
+  env.logger.log("info", "starting local member", {
+    "local-member-id": memberId.toString(16),
+    "cluster-id": clusterId.toString(16),
+  });
+  return { memberId, clusterId, wal, log, markedIndex: 0, bootstrapPeers: peers };
+}
+
+/** Ids of a new cluster and of this member in it, from `--initial-cluster`. */
+function newCluster(env: Env, config: MemberConfig): Identity & { readonly peers: readonly Peer[] } {
+  const parsed = parseInitialCluster(config.initialCluster);
+  if (parsed.kind === "invalid") throw new BootstrapError(parsed.message);
+  const { cluster } = parsed;
+  const own = cluster.get(config.name);
+  if (own === undefined)
+    throw new BootstrapError(
+      `couldn't find local name ${JSON.stringify(config.name)} in the initial cluster configuration`,
+    );
+  if (hasDuplicateUrls(cluster)) {
+    throw new BootstrapError(`initial cluster ${formatInitialCluster(cluster)} has duplicate url`);
+  }
+  const advertised = config.initialAdvertisePeerUrls.map((url) => url.text).sort();
+  if (advertised.join() !== [...own].sort().join()) {
+    const versus = `--initial-cluster has ${own.join(",")} but missing from --initial-advertise-peer-urls=${advertised.join(",")}`;
+    throw new BootstrapError(versus);
+  }
+  const result = initialMembers((bytes) => env.digest.sha1(bytes), cluster, config.initialClusterToken);
+  if (result.kind === "invalid") throw new BootstrapError(result.message);
+  const self = result.members.find((member) => member.name === config.name);
+  if (self === undefined) throw new BootstrapError(`member ${config.name} is not in the initial cluster`);
+  const peers = result.members.map((member) => ({ id: member.id, context: encodeUtf8(stringifyMember(member)) }));
+  return { memberId: self.id, clusterId: result.clusterId, peers };
+}
+
+/** Raft's lines in the member's log. */
+function raftLogger(env: Env): NonNullable<ConstructorParameters<typeof RawNode>[0]["logger"]> {
+  const at = (level: "debug" | "info" | "warn" | "error") => (line: string) => env.logger.log(level, line);
+  return { debug: at("debug"), info: at("info"), warning: at("warn"), error: at("error") };
+}

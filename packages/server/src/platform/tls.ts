@@ -1,0 +1,36 @@
+/** TLS of the client listeners, from files that are read again for each connection, so that they can be rotated. */
+
+import { readFileSync } from "node:fs";
+import { createSecureContext, type SecureContextOptions, type TlsOptions } from "node:tls";
+import type { MemberConfig, TlsFiles, TlsVersion } from "../config/member-config.js";
+
+const nodeVersions: Readonly<Record<TlsVersion, "TLSv1.2" | "TLSv1.3">> = { "TLS1.2": "TLSv1.2", "TLS1.3": "TLSv1.3" };
+
+function contextOptions(files: TlsFiles, config: MemberConfig): SecureContextOptions {
+  const { tlsMaxVersion } = config;
+  return {
+    cert: readFileSync(files.certFile),
+    key: readFileSync(files.keyFile),
+    minVersion: nodeVersions[config.tlsMinVersion],
+    ...(tlsMaxVersion === undefined ? {} : { maxVersion: nodeVersions[tlsMaxVersion] }),
+    ...(files.trustedCaFile === "" ? {} : { ca: readFileSync(files.trustedCaFile) }),
+    ...(files.crlFile === "" ? {} : { crl: readFileSync(files.crlFile) }),
+  };
+}
+
+/** Throws when a file cannot be read or is no certificate. */
+export function serverTls(files: TlsFiles, config: MemberConfig): TlsOptions {
+  const verifiesClients = files.clientCertAuth || files.trustedCaFile !== "";
+  return {
+    ...contextOptions(files, config),
+    requestCert: verifiesClients,
+    rejectUnauthorized: verifiesClients,
+    SNICallback: (_serverName, done) => {
+      try {
+        done(null, createSecureContext(contextOptions(files, config)));
+      } catch (error) {
+        done(error instanceof Error ? error : new Error(String(error)));
+      }
+    },
+  };
+}

@@ -1,0 +1,169 @@
+/** etcdserverpb.KV. Source: etcd server/etcdserver/api/v3rpc/key.go, server/etcdserver/v3_server.go. */
+
+import { InternalField, kv, wasCanonical } from "@etcd-ts/api";
+import type { RangeRequest } from "@etcd-ts/api/etcdserverpb";
+import type { ServerCall, ServiceTable } from "@etcd-ts/grpc";
+import {
+  checkDeleteRange,
+  checkPut,
+  checkRange,
+  checkTxn,
+  costOfPut,
+  costOfTxn,
+  encodeDeleteRangeResponse,
+  encodeHeaderResponse,
+  encodePutResponse,
+  encodeRangeResponse,
+  encodeTxnResponse,
+  isReadOnlyTxn,
+  isSerializableTxn,
+  type RangeResult,
+  type RefusedRange,
+  sizeDeleteRangeResponse,
+  sizeHeaderResponse,
+  sizePutResponse,
+  sizeRangeResponse,
+  sizeTxnResponse,
+  type TxnResult,
+} from "@etcd-ts/store";
+import type { Member, ProposalOutcome } from "../node/member.js";
+import { unary } from "./method.js";
+import { encodeRequest, refuseProposal } from "./proposal.js";
+import { rangeStream } from "./range-stream.js";
+import { refuse } from "./status.js";
+
+export interface KvServiceOptions {
+  readonly maxTxnOps: number;
+  readonly maxRequestBytes: number;
+}
+
+export function kvServices(member: Member, options: KvServiceOptions): ServiceTable {
+  return new Map([
+    unary(kv.range, (call, request) => range(member, call, request)),
+    rangeStream(member, options),
+    unary(kv.put, (call, request, _respond, bytes) => {
+      const isCanonical = wasCanonical();
+      if (!member.quota.allows(member.backend, costOfPut(request))) return refuseForSpace(member, call);
+      const reason = checkPut(request);
+      if (reason !== undefined) return refuse(call, reason);
+      const proposed = isCanonical ? bytes : encodeRequest(kv.put.request, request);
+      member.propose(InternalField.put, proposed, (outcome) => {
+        if (outcome.kind !== "put") return refuseProposal(call, outcome);
+        const header = member.headerParts;
+        call.respond(sizePutResponse(header, outcome), (target, offset) => {
+          encodePutResponse(header, outcome, target, offset);
+        });
+      });
+    }),
+    unary(kv.deleteRange, (call, request, _respond, bytes) => {
+      const isCanonical = wasCanonical();
+      const reason = checkDeleteRange(request);
+      if (reason !== undefined) return refuse(call, reason);
+      const proposed = isCanonical ? bytes : encodeRequest(kv.deleteRange.request, request);
+      member.propose(InternalField.deleteRange, proposed, (outcome) => {
+        if (outcome.kind !== "deleteRange") return refuseProposal(call, outcome);
+        const header = member.headerParts;
+        call.respond(sizeDeleteRangeResponse(header, outcome), (target, offset) => {
+          encodeDeleteRangeResponse(header, outcome, target, offset);
+        });
+      });
+    }),
+    unary(kv.txn, (call, request, _respond, bytes) => {
+      const isCanonical = wasCanonical();
+      if (!member.quota.allows(member.backend, costOfTxn(request))) return refuseForSpace(member, call);
+      const reason = checkTxn(request, options.maxTxnOps);
+      if (reason !== undefined) return refuse(call, reason);
+      if (isReadOnlyTxn(request)) return readOnlyTxn(member, call, bytes.slice());
+      const proposed = isCanonical ? bytes : encodeRequest(kv.txn.request, request);
+      member.propose(InternalField.txn, proposed, (outcome) => answerTxn(member, call, outcome));
+    }),
+    unary(kv.compact, (call, request) => {
+      const proposed = encodeRequest(kv.compact.request, request);
+      member.propose(InternalField.compaction, proposed, (outcome) => answerCompaction(member, call, outcome));
+    }),
+  ]);
+}
+
+function refuseForSpace(member: Member, call: ServerCall): void {
+  member.raiseNoSpace(() => refuse(call, "noSpace"));
+}
+
+/** Below this many keys asked for, a range is read at once. */
+const smallRangeLimit = 200;
+
+function range(member: Member, call: ServerCall, request: RangeRequest): void {
+  const reason = checkRange(request);
+  if (reason !== undefined) return refuse(call, reason);
+  if (request.serializable) return readRange(member, call, request);
+  // The request's bytes are views of the connection's buffer: they must be owned before the handler returns.
+  const owned = { ...request, key: request.key.slice(), rangeEnd: request.rangeEnd.slice() };
+  member.linearizableRead((refusal) => {
+    if (refusal !== undefined) refuse(call, refusal);
+    else if (!call.ended) readRange(member, call, owned);
+  });
+}
+
+function readRange(member: Member, call: ServerCall, request: RangeRequest): void {
+  if (request.rangeEnd.length === 0 || (request.limit > 0 && request.limit <= smallRangeLimit && !request.countOnly)) {
+    return answerRange(member, call, member.mvcc.range(request));
+  }
+  const owned = { ...request, key: request.key.slice(), rangeEnd: request.rangeEnd.slice() };
+  const cancel = member.runSliced(member.mvcc.startRange(owned), (result) => answerRange(member, call, result));
+  call.onCancel(cancel);
+}
+
+function answerRange(member: Member, call: ServerCall, result: RangeResult | RefusedRange): void {
+  if (result.kind === "refused") return refuse(call, result.reason);
+  const header = member.headerParts;
+  call.respond(sizeRangeResponse(header, result), (target, offset) => {
+    encodeRangeResponse(header, result, target, offset);
+  });
+}
+
+/** `bytes` are owned: the request may wait for a confirmation. */
+function readOnlyTxn(member: Member, call: ServerCall, bytes: Uint8Array): void {
+  const request = kv.txn.request.decode(bytes);
+  const read = (): void => {
+    const result = member.readTxn(request);
+    if (result.kind === "refused") refuse(call, result.reason);
+    else respondTxn(member, call, result);
+  };
+  if (isSerializableTxn(request)) return read();
+  member.linearizableRead((refusal) => {
+    if (refusal !== undefined) refuse(call, refusal);
+    else if (!call.ended) read();
+  });
+}
+
+function answerTxn(member: Member, call: ServerCall, outcome: ProposalOutcome): void {
+  if (outcome.kind === "txn") respondTxn(member, call, outcome);
+  else refuseProposal(call, outcome);
+}
+
+function respondTxn(member: Member, call: ServerCall, result: TxnResult): void {
+  const header = member.headerParts;
+  call.respond(sizeTxnResponse(header, result), (target, offset) => {
+    encodeTxnResponse(header, result, target, offset);
+  });
+}
+
+/** A physical compaction is answered when its work is done and committed; a refused one waits for those before it. */
+function answerCompaction(member: Member, call: ServerCall, outcome: ProposalOutcome): void {
+  if (outcome.kind === "refused") {
+    const { completion } = outcome;
+    if (completion === undefined) return refuse(call, outcome.reason);
+    return completion.onDone(() => refuse(call, outcome.reason));
+  }
+  if (outcome.kind !== "compaction") return refuseProposal(call, outcome);
+  const respond = (): void => {
+    const header = member.headerParts;
+    const revision = member.mvcc.currentRevision();
+    call.respond(sizeHeaderResponse(header, revision), (target, offset) => {
+      encodeHeaderResponse(header, revision, target, offset);
+    });
+  };
+  if (!outcome.physical) return respond();
+  outcome.completion.onDone(() => {
+    member.commitBackend().then(respond, () => refuse(call, "stopped"));
+  });
+}

@@ -1,0 +1,70 @@
+/** etcdserverpb.Maintenance. Source: etcd server/etcdserver/api/v3rpc/maintenance.go. */
+
+import { InternalField, maintenance } from "@etcd-ts/api";
+import type { AlarmMember } from "@etcd-ts/api/etcdserverpb";
+import type { ServiceTable } from "@etcd-ts/grpc";
+import type { Member } from "../node/member.js";
+import { serverVersion } from "../version.js";
+import { unary } from "./method.js";
+import { refuseProposal } from "./proposal.js";
+import { refuse } from "./status.js";
+
+const alarmNames: Readonly<Record<number, string>> = { 1: "NOSPACE", 2: "CORRUPT" };
+
+/** The one-line text form of protobuf, zero fields left out. */
+function alarmText(alarm: AlarmMember): string {
+  const parts: string[] = [];
+  if (alarm.memberId !== 0n) parts.push(`memberID:${alarm.memberId}`);
+  if (alarm.alarm !== 0) parts.push(`alarm:${alarmNames[alarm.alarm] ?? alarm.alarm}`);
+  return parts.join(" ");
+}
+
+export function maintenanceServices(member: Member): ServiceTable {
+  return new Map([
+    unary(maintenance.status, (_call, _request, respond) => {
+      const { membership, alarms, backend } = member;
+      const downgrade = membership.downgrade();
+      const errors = member.leader === 0n ? ["etcdserver: no leader"] : [];
+      for (const alarm of alarms.get(0)) errors.push(alarmText(alarm));
+      respond({
+        header: member.headerFields(member.mvcc.currentRevision()),
+        version: serverVersion,
+        dbSize: backend.sizeBytes(),
+        dbSizeInUse: backend.sizeInUseBytes(),
+        dbSizeQuota: member.quotaBytes,
+        leader: member.leader,
+        raftIndex: member.committedIndex,
+        raftAppliedIndex: member.appliedIndex,
+        raftTerm: member.appliedTerm,
+        isLearner: membership.member(member.memberId)?.isLearner ?? false,
+        storageVersion: member.storageVersion,
+        errors,
+        downgradeInfo: { enabled: downgrade.enabled, targetVersion: downgrade.targetVersion },
+      });
+    }),
+
+    unary(maintenance.alarm, (call, _request, respond, bytes) => {
+      member.propose(InternalField.alarm, bytes, (outcome) => {
+        if (outcome.kind !== "alarm") return refuseProposal(call, outcome);
+        respond({ header: member.headerFields(member.mvcc.currentRevision()), alarms: outcome.alarms });
+      });
+    }),
+
+    unary(maintenance.hash, (_call, _request, respond) => {
+      respond({ header: member.headerFields(member.mvcc.currentRevision()), hash: member.mvcc.hash() });
+    }),
+
+    unary(maintenance.hashKv, (call, request, respond) => {
+      const current = member.mvcc.currentRevision();
+      member.runSliced(member.mvcc.startHash(request.revision), (result) => {
+        if (typeof result === "string") return refuse(call, result);
+        respond({
+          header: member.headerFields(current),
+          hash: result.hash,
+          compactRevision: result.compactRevision,
+          hashRevision: result.hashRevision,
+        });
+      });
+    }),
+  ]);
+}
