@@ -17,8 +17,8 @@ export interface WatchSource {
    */
   scanRecords(loMain: number, hiMainExclusive: number, visit: RecordVisitor): void;
   /**
-   * The record chunk (0x12, length, KeyValue) of a key (latin1 string) at a revision, a view valid until the next call on
-   * the store; undefined when the key did not exist then.
+   * The KeyValue message of a key (latin1 string) at a revision, a view valid until the next call on the store; undefined
+   * when the key did not exist then.
    */
   recordAt(key: string, revision: number): Uint8Array | undefined;
 }

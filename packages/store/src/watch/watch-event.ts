@@ -96,14 +96,13 @@ export class WatchEvent {
       return;
     }
     const plainSize = this.#end - this.#messageStart;
-    const bytes = openEvent(plainSize + previous.length, slab);
-    bytes.buffer.set(this.#buffer.subarray(this.#messageStart, this.#end), bytes.messageStart);
-    // A record chunk is the field kv; under the other tag it is prev_kv.
-    bytes.buffer.set(previous, bytes.messageStart + plainSize);
-    bytes.buffer[bytes.messageStart + plainSize] = prevKvTag;
-    this.#prevBuffer = bytes.buffer;
-    this.#prevStart = bytes.start;
-    this.#prevEnd = bytes.end;
+    const { buffer, start, messageStart, end } = openEvent(plainSize + sizeChunk(previous.length), slab);
+    buffer.set(this.#buffer.subarray(this.#messageStart, this.#end), messageStart);
+    buffer[messageStart + plainSize] = prevKvTag;
+    buffer.set(previous, writeVarint(previous.length, buffer, messageStart + plainSize + 1));
+    this.#prevBuffer = buffer;
+    this.#prevStart = start;
+    this.#prevEnd = end;
   }
 
   #findPrevious(source: WatchSource): Uint8Array | undefined {

@@ -59,15 +59,14 @@ export class FakeSource implements WatchSource {
     return { revision: this.#current, changes };
   }
 
-  /** Forgets what nobody can see at `revision` or later; tombstones exactly at it stay. */
+  /** Forgets what nobody can see at `revision` or later; everything exactly at it stays. */
   compact(revision: number): void {
     this.#compacted = revision;
     const kept = new Map<string, Version>();
     for (const row of this.rows) if (row.main <= revision) kept.set(row.key, row);
-    this.rows = this.rows.filter((row) => {
-      if (row.main > revision) return true;
-      return kept.get(row.key) === row && (row.value !== undefined || row.main === revision);
-    });
+    this.rows = this.rows.filter(
+      (row) => row.main >= revision || (row.value !== undefined && kept.get(row.key) === row),
+    );
   }
 
   scanRecords(loMain: number, hiMainExclusive: number, visit: RecordVisitor): void {
@@ -86,7 +85,7 @@ export class FakeSource implements WatchSource {
 
   recordAt(key: string, revision: number): Uint8Array | undefined {
     const row = this.rows.findLast((each) => each.key === key && each.main <= revision);
-    return row === undefined || row.value === undefined ? undefined : chunkOf(row);
+    return row === undefined || row.value === undefined ? undefined : recordOfChunk(chunkOf(row));
   }
 
   #latest(key: string): Version | undefined {
