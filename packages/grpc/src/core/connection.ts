@@ -128,8 +128,8 @@ export class Http2Connection {
 
   readonly #startedMs: number;
   #lastReadMs: number;
-  /** When a frame or block was begun that is still unfinished; 0 = none. */
-  #unfinishedSinceMs = 0;
+  /** When a frame or block was begun that is still unfinished; −1 = none. */
+  #unfinishedSinceMs = -1;
   #keepaliveSentMs = -1;
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #pingStrikes = 0;
@@ -215,8 +215,8 @@ export class Http2Connection {
       }
     }
     this.#reader.push(chunk, at);
-    if (!this.#reader.midFrame && this.#blockStreamId === 0) this.#unfinishedSinceMs = 0;
-    else if (this.#unfinishedSinceMs === 0) this.#unfinishedSinceMs = nowMs;
+    if (!this.#reader.midFrame && this.#blockStreamId === 0) this.#unfinishedSinceMs = -1;
+    else if (this.#unfinishedSinceMs < 0) this.#unfinishedSinceMs = nowMs;
   }
 
   /** What to write to the socket now. Each chunk goes back to the pool once written, with `sent`. */
@@ -351,7 +351,7 @@ export class Http2Connection {
   /** Ends the connection because the peer broke a rule. */
   fail(code: ErrorCode, why: string): void {
     if (this.#over) return;
-    this.#writeGoAway(this.#isServer ? this.#lastStreamId : 0, code, why);
+    this.#writeGoAway(this.#lastServedId, code, why);
     this.#finish(`${errorName(code)}: ${why}`);
   }
 
@@ -370,7 +370,7 @@ export class Http2Connection {
   /** Says goodbye and ends the connection with all its streams. */
   close(why: string): void {
     if (this.#over) return;
-    this.#writeGoAway(this.#isServer ? this.#lastStreamId : 0, ErrorCode.noError, "");
+    this.#writeGoAway(this.#lastServedId, ErrorCode.noError, "");
     this.#finish(why);
   }
 
@@ -552,8 +552,9 @@ export class Http2Connection {
         closed ? "HEADERS on a closed stream" : "stream numbers must grow",
       );
     }
-    if (streamId > this.#acceptsUpTo) return;
     this.#lastStreamId = streamId;
+    // Opened before the client saw our GOAWAY: it knows from there that nobody looks at this.
+    if (streamId > this.#acceptsUpTo) return;
     this.#openPeerStream(streamId, block, endStream);
   }
 
@@ -743,9 +744,13 @@ export class Http2Connection {
 
   // --- streams ---
 
+  /** What a GOAWAY says: the last of the peer's streams that was looked at. */
+  get #lastServedId(): number {
+    return this.#isServer ? Math.min(this.#lastStreamId, this.#acceptsUpTo) : 0;
+  }
+
   /** Neither side has used this stream yet. */
   #isIdle(streamId: number): boolean {
-    if (this.#isServer) return streamId % 2 === 0 || streamId > this.#lastStreamId;
     return streamId % 2 === 0 || streamId > this.#lastStreamId;
   }
 
@@ -850,7 +855,7 @@ export class Http2Connection {
         this.fail(ErrorCode.settingsTimeout, "no SETTINGS in time");
       return;
     }
-    if (this.#unfinishedSinceMs > 0 && nowMs - this.#unfinishedSinceMs >= limits.headersTimeoutMs) {
+    if (this.#unfinishedSinceMs >= 0 && nowMs - this.#unfinishedSinceMs >= limits.headersTimeoutMs) {
       return this.fail(ErrorCode.enhanceYourCalm, "a frame was not finished in time");
     }
     if (limits.bodyTimeoutMs > 0) this.#sweepStreams(nowMs);
@@ -859,7 +864,7 @@ export class Http2Connection {
 
   #sweepStreams(nowMs: number): void {
     for (const stream of [...this.#streams.values()]) {
-      if (stream.owedSinceMs > 0 && nowMs - stream.owedSinceMs >= this.limits.bodyTimeoutMs && !stream.closed) {
+      if (stream.owedSinceMs >= 0 && nowMs - stream.owedSinceMs >= this.limits.bodyTimeoutMs && !stream.closed) {
         this.#streamError(stream.id, ErrorCode.cancel, "the message was not finished in time");
       }
     }

@@ -28,6 +28,7 @@ export class FrameReader {
 
   /** Reads `chunk[at..)`; the chunk is not kept. */
   push(chunk: Uint8Array, at: number): void {
+    if (this.#stopped) return;
     let from = at;
     if (this.#partialBytes > 0) from = this.#complete(chunk, from);
     const end = chunk.length;

@@ -54,7 +54,7 @@ export class Http2Exchange implements HttpExchange, StreamSink {
 
   pauseReceiving(): void {
     this.#paused = true;
-    this.#stream.owedSinceMs = 0;
+    this.#stream.owedSinceMs = -1;
   }
 
   resumeReceiving(): void {
@@ -69,16 +69,15 @@ export class Http2Exchange implements HttpExchange, StreamSink {
 
   respond(status: number, headers: HttpHeaders, body: Uint8Array | string): void {
     if (this.ended) return;
+    if (this.#opened) return this.end();
     const bytes = typeof body === "string" ? Uint8Array.from(utf8Bytes(body)) : body;
     const withLength = { ...headers, "content-length": String(bytes.length) };
-    if (bytes.length === 0 || this.method === "HEAD") {
-      this.ended = true;
-      this.#connection.sendHeaders(this.#stream, this.#block(status, withLength), true);
-      return;
-    }
-    this.open(status, withLength);
-    this.send(bytes);
-    this.end();
+    const empty = bytes.length === 0 || this.method === "HEAD";
+    this.ended = true;
+    this.#connection.sendHeaders(this.#stream, this.#block(status, withLength), empty);
+    if (empty) return;
+    const at = this.#connection.reserveLastData(this.#stream, bytes.length);
+    this.#connection.target.set(bytes, at);
   }
 
   open(status: number, headers: HttpHeaders): void {
@@ -150,7 +149,7 @@ export class Http2Exchange implements HttpExchange, StreamSink {
 
   #end(): void {
     this.#endDue = false;
-    this.#stream.owedSinceMs = 0;
+    this.#stream.owedSinceMs = -1;
     if (!this.ended) this.#receiver?.onEnd();
   }
 

@@ -196,7 +196,7 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     if (handler.kind === "stream") this.#receiver?.onMessage(message);
     else if (!this.#requestSeen) {
       this.#requestSeen = true;
-      this.#stream.owedSinceMs = 0;
+      this.#stream.owedSinceMs = -1;
       handler.handle(this, message);
     }
     return !this.#paused && !this.ended;
@@ -252,8 +252,8 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     this.#giveBack();
     const held = this.#reader?.heldBytes ?? 0;
     const owes = this.#request.handler.kind === "stream" ? held > 0 : !this.#requestSeen;
-    if (!owes) this.#stream.owedSinceMs = 0;
-    else if (this.#stream.owedSinceMs === 0) this.#stream.owedSinceMs = connection.nowMs;
+    if (!owes) this.#stream.owedSinceMs = -1;
+    else if (this.#stream.owedSinceMs < 0) this.#stream.owedSinceMs = connection.nowMs;
     if (this.#halfCloseDue) this.#halfClose();
   }
 
@@ -275,7 +275,7 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
   #halfClose(): void {
     this.#halfCloseDue = false;
-    this.#stream.owedSinceMs = 0;
+    this.#stream.owedSinceMs = -1;
     const { handler } = this.#request;
     if ((this.#reader?.heldBytes ?? 0) > 0) {
       const code = handler.kind === "stream" ? StatusCode.internal : StatusCode.unknown;
@@ -329,7 +329,7 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     timers.cancel(this);
     connection.partialMessageBytes -= this.#countedBytes;
     this.#countedBytes = 0;
-    this.#stream.owedSinceMs = 0;
+    this.#stream.owedSinceMs = -1;
     if (!this.#delivering) this.#giveBack();
   }
 }

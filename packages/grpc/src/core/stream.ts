@@ -52,8 +52,8 @@ export class Http2Stream {
   unreturnedBytes = 0;
   /** Bytes of body that content-length still promises; −1 = it said nothing. */
   contentBytesLeft = -1;
-  /** Since when the peer owes us the next bytes; 0 = it owes nothing. */
-  owedSinceMs = 0;
+  /** Since when the peer owes us the next bytes; −1 = it owes nothing. */
+  owedSinceMs = -1;
 
   /** END_STREAM is sent or waits behind the data. */
   localEnding = false;
