@@ -32,6 +32,7 @@ export function readConfigFile(text: string, notes: Note[]): Parsed<FlagValues> 
   for (const [path, leaf] of leaves) {
     const error = misplaced(path, leaf);
     if (error !== undefined) return refused(error);
+    if (leaf === null) leaves.delete(path);
   }
   if (leaves.size > 0) {
     const keys = [...leaves.keys()];

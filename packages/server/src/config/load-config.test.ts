@@ -354,7 +354,7 @@ name: b
   });
 
   test("unknown keys are reported", () => {
-    const result = load(["--config-file=c"], { file: "foo: 1\nbar: {baz: 2}\n" });
+    const result = load(["--config-file=c"], { file: "foo: 1\nbar: {baz: 2}\nempty:\npeer-transport-security:\n" });
     expect(result.kind === "run" && result.notes.map((note) => note.fields)).toContainEqual({
       keys: ["foo", "bar.baz"],
     });
