@@ -138,7 +138,7 @@ export class BufferedBackend implements Backend {
       const order = readSub(key) * 2 + (isTombstoneKey(key) ? 1 : 0);
       goesOn = merge.visitBefore(main, order, visit);
       if (!goesOn) return false;
-      if (merge.skip(main, order)) return true;
+      if (merge.has(main, order)) return true;
       goesOn = visit(main, Math.floor(order / 2), order % 2 === 1, value);
       return goesOn;
     });

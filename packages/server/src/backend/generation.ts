@@ -61,7 +61,7 @@ export class Generation {
 
   /** The lane that holds the record, or else the one it belongs to. */
   #laneFor(main: number, order: number): RecordLane {
-    if (this.#ascending.isBehindAll(main, order) && this.#others.find(main, order) < 0) return this.#ascending;
+    if (this.#ascending.isBehindAll(main, order)) return this.#ascending;
     return this.#ascending.find(main, order) < 0 ? this.#others : this.#ascending;
   }
 

@@ -30,26 +30,16 @@ export class RecordMerge {
       const value = generation.valueAt(lane, position);
       const rowMain = lane.main(position);
       const rowOrder = lane.order(position);
-      this.skip(rowMain, rowOrder);
+      // Older generations may have it too.
+      for (const cursor of this.#cursors) if (isAt(cursor, rowMain, rowOrder)) cursor.position++;
       if (value !== null && !visit(rowMain, Math.floor(rowOrder / 2), rowOrder % 2 === 1, value)) return false;
     }
     return true;
   }
 
-  /**
-   * Called when all before (main, order) are visited: whether the buffer has that record. If it has and it is not
-   * deleted, it is still to be visited.
-   */
-  skip(main: number, order: number): boolean {
-    let isFound = false;
-    for (const cursor of this.#cursors) {
-      const { lane, position } = cursor;
-      if (position < lane.count && lane.main(position) === main && lane.order(position) === order) {
-        cursor.position++;
-        isFound = true;
-      }
-    }
-    return isFound;
+  /** Called when all before (main, order) are visited: whether the buffer has that record, or its deletion. */
+  has(main: number, order: number): boolean {
+    return this.#cursors.some((cursor) => isAt(cursor, main, order));
   }
 
   #next(main: number, order: number): Cursor | undefined {
@@ -63,4 +53,8 @@ export class RecordMerge {
     }
     return next;
   }
+}
+
+function isAt({ lane, position }: Cursor, main: number, order: number): boolean {
+  return position < lane.count && lane.main(position) === main && lane.order(position) === order;
 }

@@ -3,7 +3,7 @@
 import type { Entry } from "@etcd-ts/raft";
 import { beforeAll, describe, expect, test } from "vitest";
 import { nodeDigest } from "../platform/digest.js";
-import { directory, diskOf, type Files, type History, historyOf, outcomeOf } from "./testing/damage.js";
+import { directory, type Files, type History, historyOf, outcomeOf } from "./testing/damage.js";
 import { MemoryDisk } from "./testing/memory-disk.js";
 import { Wal } from "./wal.js";
 
