@@ -169,6 +169,8 @@ export class GrpcClientCall implements ClientCall, StreamSink, TimerEntry {
   }
 
   onClosed(closure: StreamClosure): void {
+    // The status has come already; it only waits for the messages before it.
+    if (this.#statusDue !== undefined) return;
     switch (closure.kind) {
       case "reset": {
         const refused = closure.code === ErrorCode.refusedStream;

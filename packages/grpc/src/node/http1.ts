@@ -29,6 +29,8 @@ export function createHttp1Server(handler: HttpHandler, limits: Http1Limits): Se
       exchange.started();
     },
   );
+  // The timeouts are watched from the moment a server listens, which this one never does by itself.
+  server.emit("listening");
   return server;
 }
 

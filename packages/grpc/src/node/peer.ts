@@ -5,7 +5,8 @@ import type { PeerInfo } from "../call.js";
 /** Who is at the other end of a socket. */
 export function peerOf(socket: Socket): PeerInfo {
   const { remoteAddress, remotePort } = socket;
-  let address = remoteAddress ?? "";
+  // A client of a unix socket has no name; Go calls it so.
+  let address = remoteAddress ?? "@";
   if (remotePort !== undefined) address = `${address.includes(":") ? `[${address}]` : address}:${remotePort}`;
   if (!(socket instanceof TLSSocket)) return { address, tls: false, commonName: undefined };
   const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;

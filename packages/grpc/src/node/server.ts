@@ -47,6 +47,7 @@ export class GrpcServer {
   readonly #sockets: Set<Socket> = new Set();
   /** Those that have not said yet what they speak. */
   readonly #silent: Set<Socket> = new Set();
+  readonly #http2Sockets: WeakSet<Socket> = new WeakSet();
   readonly #connections: Set<ServerConnection> = new Set();
   #handshakes = 0;
   #onIdle: (() => void) | undefined;
@@ -172,6 +173,7 @@ export class GrpcServer {
     );
     const driver = new SocketDriver(socket, server.connection, this.#timers);
     this.#connections.add(server);
+    this.#http2Sockets.add(socket);
     server.connection.start();
     driver.start(received);
     if (this.#onIdle !== undefined) server.connection.drain();
@@ -204,8 +206,9 @@ export class GrpcServer {
   }
 
   #destroyAll(): void {
+    // Those that speak HTTP/2 are told why and close soon; the others are closed.
+    for (const socket of this.#sockets) if (!this.#http2Sockets.has(socket)) socket.destroy();
     for (const { connection } of [...this.#connections]) connection.close("the server is stopping");
-    for (const socket of this.#sockets) socket.destroy();
   }
 }
 
