@@ -1,0 +1,307 @@
+/**
+ * Our member beside another etcd, under the same loads in turn: `npm run bench -- --peer PATH_TO_ETCD`.
+ *
+ *   --peer CMD       the other server; Go etcd built by tests/interop/build.sh when absent
+ *   --ours CMD       our server, `node bin/etcd` when absent
+ *   --only TEXT      only rows whose name or group contains the text; may be repeated
+ *   --runs N         alternating runs of each row, whose medians are shown (5)
+ *   --seconds N      length of a run (3)
+ *   --keys N         keys of the rows "new keys", RSS and boot (1 000 000)
+ *   --directory DIR  where the data directories are made; must be on the disk to be measured
+ *   --json           prints JSON instead of the table
+ *   --check          exits with 1 if a target is missed
+ *   --no-ceiling     leaves out the generator's own rate against the null server
+ */
+
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Member, splitCommand } from "../tests/interop/support/member.js";
+import type { LoopResult } from "./generator/closed-loop.js";
+import { type Group, groups, type Row } from "./rows.js";
+import { Side } from "./side.js";
+import { type Figures, isMet, type Line, median, renderTable } from "./table.js";
+
+interface Options {
+  readonly ours: readonly string[];
+  readonly peer: readonly string[];
+  readonly only: readonly string[];
+  readonly runs: number;
+  readonly seconds: number;
+  readonly keys: number;
+  readonly directory: string;
+  readonly ceiling: boolean;
+}
+
+interface Pair {
+  readonly ours: Side;
+  readonly peer: Side;
+}
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+// The default quota of 2 GB would end a run of the fast writer, not of the slow one.
+const memberFlags = ["--quota-backend-bytes", String(8 * 2 ** 30)];
+
+const { values } = parseArgs({
+  options: {
+    ours: { type: "string", default: `${process.execPath} ${join(root, "bin/etcd")}` },
+    peer: { type: "string", default: join(root, "tests/interop/bin/etcd") },
+    only: { type: "string", multiple: true, default: [] },
+    runs: { type: "string", default: "5" },
+    seconds: { type: "string", default: "3" },
+    keys: { type: "string", default: "1000000" },
+    directory: { type: "string", default: join(root, "build", "bench-data") },
+    json: { type: "boolean", default: false },
+    check: { type: "boolean", default: false },
+    "no-ceiling": { type: "boolean", default: false },
+  },
+});
+
+const options: Options = {
+  ours: splitCommand(values.ours),
+  peer: splitCommand(values.peer),
+  only: values.only,
+  runs: Number(values.runs),
+  seconds: Number(values.seconds),
+  keys: Number(values.keys),
+  directory: values.directory,
+  ceiling: !values["no-ceiling"],
+};
+mkdirSync(options.directory, { recursive: true });
+
+const lines: Line[] = [];
+const notes: string[] = [];
+for (const group of groups) {
+  const rows = group.rows.filter((row) => isWanted(row.name, group.name));
+  if (rows.length > 0) {
+    lines.push(...(await measureGroup(group, rows)));
+  }
+}
+if (isWanted("new keys RSS boot", "million")) {
+  lines.push(...(await measureMillion()));
+}
+console.log(values.json ? JSON.stringify({ options, lines, notes }, undefined, 2) : renderTable(lines));
+for (const note of values.json ? [] : notes) {
+  console.log(note);
+}
+process.exitCode = values.check && !lines.every(isMet) ? 1 : 0;
+
+function isWanted(name: string, group: string): boolean {
+  return options.only.length === 0 || options.only.some((text) => name.includes(text) || group.includes(text));
+}
+
+async function measureGroup(group: Group, rows: readonly Row[]): Promise<Line[]> {
+  const pair = await startPair();
+  const nullServer = options.ceiling ? await startNull() : undefined;
+  try {
+    await group.prepare(pair.ours);
+    await group.prepare(pair.peer);
+    if (nullServer !== undefined) {
+      await group.prepare(nullServer.side);
+    }
+    const measured: Line[] = [];
+    for (const row of rows) {
+      progress(row.name);
+      measured.push(...(await measureRow(row, pair, nullServer?.side)));
+    }
+    await noteStalls(group.name, pair.ours);
+    return measured;
+  } finally {
+    nullServer?.close();
+    await closePair(pair);
+  }
+}
+
+async function measureRow(row: Row, pair: Pair, nullSide: Side | undefined): Promise<Line[]> {
+  const ours: Run[] = [];
+  const peer: Run[] = [];
+  for (let run = 0; run < options.runs; run++) {
+    // The order changes with each run, so that neither is always the one that meets the disk's backlog.
+    const order = run % 2 === 0 ? ([ours, peer] as const) : ([peer, ours] as const);
+    for (const runs of order) {
+      runs.push(await measureRun(row, runs === ours ? pair.ours : pair.peer));
+    }
+  }
+  const ceiling = nullSide === undefined ? undefined : await row.run(nullSide, options.seconds);
+  const line = lineOf(row, summarize(ours), summarize(peer), ceiling);
+  if (row.name !== "put 256 B, 100 k keys, 10×10") {
+    return [line];
+  }
+  return [line, cpuLine(line)];
+}
+
+interface Run extends Figures {
+  readonly cpuSecondsPer100k: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly rssBytes: number;
+}
+
+async function measureRun(row: Row, side: Side): Promise<Run> {
+  const member = memberOf(side);
+  const cpuSeconds = member.cpuSeconds();
+  const result = await row.run(side, options.seconds);
+  return runOf(result, { member, cpuSeconds: member.cpuSeconds() - cpuSeconds });
+}
+
+function runOf(result: LoopResult, cost: { member: Member; cpuSeconds: number }): Run {
+  return {
+    value: result.calls / result.seconds,
+    cpuSecondsPer100k: (cost.cpuSeconds / result.calls) * 100_000,
+    p50Ms: result.latency.quantileMs(0.5),
+    p99Ms: result.latency.quantileMs(0.99),
+    rssBytes: cost.member.rssBytes(),
+  };
+}
+
+function summarize(runs: readonly Run[]): Run {
+  return {
+    value: median(runs.map((run) => run.value)),
+    cpuSecondsPer100k: median(runs.map((run) => run.cpuSecondsPer100k)),
+    p50Ms: median(runs.map((run) => run.p50Ms)),
+    p99Ms: median(runs.map((run) => run.p99Ms)),
+    rssBytes: median(runs.map((run) => run.rssBytes)),
+  };
+}
+
+function lineOf(row: Row, ours: Run, peer: Run, ceiling: LoopResult | undefined): Line {
+  const isLatency = row.compared === "p50";
+  return {
+    name: row.name,
+    unit: "/s",
+    ours,
+    peer,
+    ratio: isLatency ? ours.p50Ms / peer.p50Ms : ours.value / peer.value,
+    target: row.target,
+    lessIsBetter: isLatency,
+    ...(ceiling === undefined ? {} : { ceiling: ceiling.calls / ceiling.seconds }),
+  };
+}
+
+function cpuLine(line: Line): Line {
+  const ours = line.ours.cpuSecondsPer100k ?? 0;
+  const peer = line.peer.cpuSecondsPer100k ?? 0;
+  return {
+    name: "CPU seconds per 100 k puts",
+    unit: "s",
+    ours: { value: ours },
+    peer: { value: peer },
+    ratio: ours / peer,
+    target: 0.25,
+    lessIsBetter: true,
+  };
+}
+
+interface MillionRun {
+  readonly put: Run;
+  readonly bootMs: number;
+}
+
+/** Puts over new keys only, then the memory they take and the time to boot with them. */
+async function measureMillion(): Promise<Line[]> {
+  const ours: MillionRun[] = [];
+  const peer: MillionRun[] = [];
+  for (let run = 0; run < options.runs; run++) {
+    progress(`${options.keys} new keys, run ${run + 1}`);
+    ours.push(await millionRun("ours", options.ours));
+    peer.push(await millionRun("peer", options.peer));
+  }
+  const putOurs = summarize(ours.map((run) => run.put));
+  const putPeer = summarize(peer.map((run) => run.put));
+  const bootOurs = median(ours.map((run) => run.bootMs));
+  const bootPeer = median(peer.map((run) => run.bootMs));
+  const megabytes = (run: Run): number => run.rssBytes / 2 ** 20;
+  const keys = `${options.keys.toLocaleString("en-US").replaceAll(",", " ")} keys`;
+  return [
+    {
+      ...{ name: `put 256 B, ${keys}, all new, 10×10`, unit: "/s", ours: putOurs, peer: putPeer },
+      ...{ ratio: putOurs.value / putPeer.value, target: 4, lessIsBetter: false },
+    },
+    {
+      ...{
+        name: `RSS with ${keys}`,
+        unit: "MB",
+        ours: { value: megabytes(putOurs) },
+        peer: { value: megabytes(putPeer) },
+      },
+      ...{ ratio: putOurs.rssBytes / putPeer.rssBytes, target: 1, lessIsBetter: true },
+    },
+    {
+      ...{ name: `boot with ${keys}`, unit: "ms", ours: { value: bootOurs }, peer: { value: bootPeer } },
+      ...{ ratio: bootOurs / bootPeer, target: 0.4, lessIsBetter: true },
+    },
+  ];
+}
+
+async function millionRun(name: string, command: readonly string[]): Promise<MillionRun> {
+  const member = await Member.start({ name, command, flags: memberFlags, directory: options.directory });
+  try {
+    const side = new Side(member);
+    const cpuSeconds = member.cpuSeconds();
+    const result = await side.fill(options.keys);
+    const put = runOf(result, { member, cpuSeconds: member.cpuSeconds() - cpuSeconds });
+    await member.stop();
+    const bootMs = await member.boot();
+    await sampleGets(side);
+    return { put, bootMs };
+  } finally {
+    await member.close();
+  }
+}
+
+/** What was written must be there after the boot. */
+async function sampleGets(side: Side): Promise<void> {
+  const reads = groups.flatMap((group) => group.rows).find((row) => row.name.startsWith("get, linearizable"));
+  await reads?.run(side, Math.min(1, options.seconds));
+}
+
+async function startPair(): Promise<Pair> {
+  const common = { flags: memberFlags, directory: options.directory };
+  const ours = await Member.start({ name: "ours", command: options.ours, ...common });
+  try {
+    return {
+      ours: new Side(ours),
+      peer: new Side(await Member.start({ name: "peer", command: options.peer, ...common })),
+    };
+  } catch (error) {
+    await ours.close();
+    throw error;
+  }
+}
+
+async function closePair(pair: Pair): Promise<void> {
+  await memberOf(pair.ours).close();
+  await memberOf(pair.peer).close();
+}
+
+function memberOf(side: Side): Member {
+  if (side.member === undefined) {
+    throw new Error("the null server is not a member");
+  }
+  return side.member;
+}
+
+/** The null server runs as a process of its own, as the members do. */
+async function startNull(): Promise<{ side: Side; close: () => void }> {
+  const program = fileURLToPath(new URL("generator/null-server.js", import.meta.url));
+  const child = spawn(process.execPath, [program], { stdio: ["pipe", "pipe", "inherit"] });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", () => reject(new Error("the null server ended")));
+    child.stdout.once("data", (text: Buffer) => resolve(Number(text.toString())));
+  });
+  return { side: new Side({ host: "127.0.0.1", port }), close: () => child.kill() };
+}
+
+/** Event-loop stalls are known only if the member tells them in its metrics. */
+async function noteStalls(group: string, side: Side): Promise<void> {
+  const metrics = (await memberOf(side).get("/metrics"))?.body ?? "";
+  const stalls = metrics.split("\n").filter((text) => /event_?loop/i.test(text) && !text.startsWith("#"));
+  notes.push(...stalls.map((text) => `${group}: ${text}`));
+}
+
+function progress(text: string): void {
+  process.stderr.write(`${text}\n`);
+}

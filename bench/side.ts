@@ -1,0 +1,45 @@
+/** One of the two servers under load, with what the loads have put into it. */
+
+import { Member } from "../tests/interop/support/member.js";
+import { type LoopResult, runClosedLoop } from "./generator/closed-loop.js";
+import { benchmarkKeys, type KeySpace } from "./generator/key-space.js";
+import { type KvLoad, PutWork, Steps } from "./generator/kv-work.js";
+import { Revisions } from "./generator/revisions.js";
+
+/** Where a load is sent: a member or the null server. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+}
+
+export class Side {
+  readonly target: Target;
+  /** Absent for the null server. */
+  readonly member: Member | undefined;
+  readonly revisions: Revisions = new Revisions();
+  /** Steps go on over the runs, so that a run does not repeat the keys of the last one. */
+  readonly steps: Steps = new Steps();
+  readonly leases: Map<string, Uint8Array> = new Map();
+  #keys: KeySpace = benchmarkKeys(1);
+
+  constructor(target: Target | Member) {
+    this.target = target;
+    this.member = target instanceof Member ? target : undefined;
+  }
+
+  get keys(): KeySpace {
+    return this.#keys;
+  }
+
+  /** The load over all keys of the last `fill`. */
+  get load(): KvLoad {
+    return { keys: this.#keys, revisions: this.revisions, steps: this.steps };
+  }
+
+  /** Puts `count` new keys, with as many callers as is fast, and makes them the keys of the loads that follow. */
+  async fill(count: number): Promise<LoopResult> {
+    this.#keys = benchmarkKeys(count);
+    const load = { keys: this.#keys, revisions: this.revisions, steps: new Steps({ end: count }) };
+    return runClosedLoop({ ...this.target, connections: 10, streams: 10, work: () => new PutWork(load) });
+  }
+}
