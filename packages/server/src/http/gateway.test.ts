@@ -114,8 +114,11 @@ describe("routing", () => {
     });
   });
 
-  test("a method without a handler is not there", async () => {
-    expect((await post("/v3/kv/put", "{}")).status).toBe(404);
+  test("a method without a handler is not implemented", async () => {
+    expect(await post("/v3/kv/put", "{}")).toMatchObject({
+      status: 501,
+      body: '{"code":12,"message":"unknown method Put for service etcdserverpb.KV"}',
+    });
   });
 });
 

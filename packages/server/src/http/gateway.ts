@@ -11,6 +11,7 @@ import {
   type HttpBodyReceiver,
   type HttpExchange,
   type HttpHandler,
+  type MethodHandler,
   type ServiceTable,
   type Status,
   StatusCode,
@@ -23,7 +24,7 @@ import { readCallHead } from "./gateway-metadata.js";
 import { JsonValueSplitter } from "./json-values.js";
 
 export interface GatewayOptions {
-  /** The handlers; a method that is not among them is answered 404. */
+  /** The handlers; a method that is not among them is answered Unimplemented, as over gRPC. */
   readonly services: ServiceTable;
   /** Largest request message, as for gRPC: `--max-request-bytes` and 512 KiB. */
   readonly requestBytesMax: number;
@@ -40,30 +41,39 @@ function jsonError(status: number, code: StatusCode, message: string) {
 export function createGateway(options: GatewayOptions): HttpHandler {
   return (exchange) => {
     const method = methodsByHttpPath.get(pathOf(exchange));
-    if (method === undefined || !options.services.has(method.path)) return notFound(exchange);
+    if (method === undefined) return notFound(exchange);
     if (exchange.method !== "POST") return methodNotAllowed(exchange);
-    startCall(method, exchange, options);
+    const handler = options.services.get(method.path);
+    if (handler === undefined) {
+      const message = `unknown method ${method.name} for service ${method.service}`;
+      return refuseExchange(exchange, { code: StatusCode.unimplemented, message });
+    }
+    startCall({ method, handler }, exchange, options);
   };
 }
 
 /** A deadline nearer than this has passed before a call can begin. */
 const timeoutMsMin = 0.001;
 
-function startCall(method: AnyMethod, exchange: HttpExchange, options: GatewayOptions): void {
+interface Route {
+  readonly method: AnyMethod;
+  readonly handler: MethodHandler;
+}
+
+function startCall({ method, handler }: Route, exchange: HttpExchange, options: GatewayOptions): void {
   const head = readCallHead(exchange.headers);
   if (head.kind === "refused") {
     return refuseExchange(exchange, invalid(head.error));
   }
   if (head.timeoutMs !== undefined && head.timeoutMs < timeoutMsMin) return refuseExchange(exchange, deadlineExceeded);
   const call = new GatewayCall({ method, exchange, head, setTimer: options.setTimer });
-  const handler = options.services.get(method.path);
   const codec = new RequestCodec(method, options.requestBytesMax);
-  if (handler?.kind === "stream") {
+  if (handler.kind === "stream") {
     const receiver = new StreamBody(call, codec);
     call.start(() => receiver.deliver());
     exchange.receive(receiver);
     receiver.open(handler.open(call));
-  } else if (handler !== undefined) {
+  } else {
     call.start(() => undefined);
     exchange.receive(new WholeBody(call, codec, (request) => handler.handle(call, request)));
   }
