@@ -36,7 +36,7 @@ export class RecordRows {
 
   /** Adds or replaces a row. `value` is copied. */
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    if (this.#chunks.length === 0) this.#chunks.push(newChunk());
+    if (this.#chunks.length === 0) this.#chunks.push(newChunk(0));
     let chunkAt = this.#chunkIndexOf(main, sub);
     let chunk = this.#chunks[chunkAt] as Chunk;
     const found = findRow(chunk, main, sub, tombstone);
@@ -96,7 +96,8 @@ export class RecordRows {
   }
 }
 
-function newChunk(): Chunk {
+/** `bytesHint`: how many bytes of values its neighbour holds. */
+function newChunk(bytesHint: number): Chunk {
   return {
     count: 0,
     mains: new Float64Array(rowsPerChunk),
@@ -104,7 +105,7 @@ function newChunk(): Chunk {
     tombstones: new Uint8Array(rowsPerChunk),
     starts: new Float64Array(rowsPerChunk),
     ends: new Float64Array(rowsPerChunk),
-    bytes: new Uint8Array(initialValueBytes),
+    bytes: new Uint8Array(Math.max(initialValueBytes, bytesHint)),
     bytesUsed: 0,
     bytesFree: 0,
   };
@@ -191,7 +192,7 @@ function removeRow(chunk: Chunk, at: number): void {
 
 /** Moves the rows from `keep` on to a new chunk. */
 function splitChunk(chunk: Chunk, keep: number): Chunk {
-  const right = newChunk();
+  const right = newChunk(chunk.bytesUsed - chunk.bytesFree);
   for (let at = keep; at < chunk.count; at++) {
     const tombstone = chunk.tombstones[at] === 1;
     insertRow(right, at - keep, chunk.mains[at] as number, chunk.subs[at] as number, tombstone, valueAt(chunk, at));

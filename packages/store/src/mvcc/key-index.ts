@@ -21,8 +21,8 @@ import { assert } from "../assert.js";
 import { type Budget, sortTask, type Task } from "./budget.js";
 import { notInRing } from "./record-ring.js";
 
-/** Keys in a chunk at most; a full one is split. */
-const chunkKeysMax = 512;
+/** Keys in a chunk at most, by default; a full one is split. */
+const chunkKeysMaxDefault = 512;
 
 const slotsPerPage = 4096;
 const pageShift = 12;
@@ -80,6 +80,7 @@ export interface Located {
 export type KeyVisitor = (key: string, slot: number) => boolean;
 
 export class KeyIndex {
+  readonly #chunkKeysMax: number;
   readonly #slotByKey = new Map<string, number>();
   readonly #chunks: Chunk[] = [];
   /** First key of each chunk, for the search. */
@@ -93,6 +94,11 @@ export class KeyIndex {
   #scratch: Chunk | undefined;
   /** What the last successful `locate` found; overwritten by the next. */
   readonly located: Located = { main: 0, sub: 0, created: 0, version: 0, position: notInRing };
+
+  /** `chunkKeysMax` is for tests. */
+  constructor(chunkKeysMax: number = chunkKeysMaxDefault) {
+    this.#chunkKeysMax = chunkKeysMax;
+  }
 
   /** How many keys have a revision, deleted ones included. */
   get size(): number {
@@ -157,17 +163,16 @@ export class KeyIndex {
 
   /** Visits keys in [lo, hi) ascending, deleted ones included; `hi` undefined = no upper bound. */
   visit(lo: string, hi: string | undefined, visitor: KeyVisitor): void {
-    if (hi !== undefined && hi <= lo) return;
+    if (this.#chunks.length === 0 || (hi !== undefined && hi <= lo)) return;
     let chunkAt = this.#chunkIndexOf(lo);
-    const first = this.#chunks[chunkAt];
-    if (first === undefined) return;
-    let keyAt = lowerBound(first.keys, lo);
-    for (; chunkAt < this.#chunks.length; chunkAt++, keyAt = 0) {
+    const lastChunkAt = hi === undefined ? this.#chunks.length - 1 : this.#chunkIndexOf(hi);
+    let keyAt = lowerBound((this.#chunks[chunkAt] as Chunk).keys, lo);
+    for (; chunkAt <= lastChunkAt; chunkAt++, keyAt = 0) {
       const { keys, slots } = this.#chunks[chunkAt] as Chunk;
-      for (; keyAt < keys.length; keyAt++) {
-        const key = keys[keyAt] as string;
-        if (hi !== undefined && key >= hi) return;
-        if (!visitor(key, slots[keyAt] as number)) return;
+      // Only the last chunk can reach beyond `hi`, so no key is compared on the way.
+      const end = hi !== undefined && chunkAt === lastChunkAt ? lowerBound(keys, hi) : keys.length;
+      for (; keyAt < end; keyAt++) {
+        if (!visitor(keys[keyAt] as string, slots[keyAt] as number)) return;
       }
     }
   }
@@ -178,24 +183,27 @@ export class KeyIndex {
    */
   *countTask(lo: string, hi: string | undefined, atRevision: number, budget: Budget): Task<number> {
     let count = 0;
-    let from = lo;
-    for (;;) {
-      const chunkAt = this.#chunkIndexOf(from);
-      const chunk = this.#chunks[chunkAt];
-      if (chunk === undefined || (hi !== undefined && hi <= from)) return count;
-      const next = this.#firstKeys[chunkAt + 1];
-      const whole = from <= (chunk.keys[0] as string) && (hi === undefined || (next !== undefined && next <= hi));
-      if (whole && chunk.newestMain <= atRevision) {
-        count += chunk.live;
-        budget.left -= 0.1;
-      } else {
-        count += this.#countInChunk(chunk, from, hi, atRevision);
-        budget.left -= chunk.keys.length / 8;
-      }
-      if (next === undefined) return count;
-      from = next;
-      if (budget.spent) yield;
+    let from: string | undefined = lo;
+    while (from !== undefined && this.#chunks.length > 0 && (hi === undefined || from < hi)) {
+      const firstChunkAt = this.#chunkIndexOf(from);
+      const lastChunkAt = hi === undefined ? this.#chunks.length - 1 : this.#chunkIndexOf(hi);
+      let chunkAt = firstChunkAt;
+      do {
+        const chunk = this.#chunks[chunkAt] as Chunk;
+        const whole = chunkAt > firstChunkAt && (chunkAt < lastChunkAt || hi === undefined);
+        if (whole && chunk.newestMain <= atRevision) {
+          count += chunk.live;
+          budget.left -= 0.05;
+        } else {
+          count += this.#countInChunk(chunk, from, hi, atRevision);
+          budget.left -= chunk.keys.length / 8;
+        }
+        chunkAt++;
+      } while (chunkAt <= lastChunkAt && !budget.spent);
+      from = chunkAt <= lastChunkAt ? this.#firstKeys[chunkAt] : undefined;
+      if (from !== undefined) yield;
     }
+    return count;
   }
 
   #countInChunk(chunk: Chunk, lo: string, hi: string | undefined, atRevision: number): number {
@@ -313,7 +321,7 @@ export class KeyIndex {
     this.#scratch = undefined;
     this.#chunkById = [];
     // Three quarters full: what comes next is as likely to fall between as behind.
-    const length = (chunkKeysMax * 3) / 4;
+    const length = Math.ceil((this.#chunkKeysMax * 3) / 4);
     for (let lo = 0; lo < keys.length; lo += length) {
       const chunk = this.#newChunk();
       chunk.keys = keys.slice(lo, lo + length);
@@ -415,7 +423,7 @@ export class KeyIndex {
     let chunkAt = this.#chunkIndexOf(key);
     let chunk = this.#chunks[chunkAt] as Chunk;
     let keyAt = lowerBound(chunk.keys, key);
-    if (chunk.keys.length >= chunkKeysMax) {
+    if (chunk.keys.length >= this.#chunkKeysMax) {
       const splitAt = this.#split(chunkAt, keyAt);
       if (keyAt >= splitAt) {
         chunkAt++;

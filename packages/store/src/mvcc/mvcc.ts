@@ -42,6 +42,8 @@ export interface MvccOptions {
   readonly ringSizeBytes?: number;
   /** Bytes of one buffer of them. Default 1 MiB. */
   readonly ringBufferBytes?: number;
+  /** Keys in a chunk of the index; for tests. */
+  readonly indexChunkKeys?: number;
 }
 
 const ringSizeBytesDefault = 64 << 20;
@@ -58,7 +60,7 @@ export class Mvcc implements WatchSource {
   readonly #ring: RecordRing;
   readonly #hashes = new HashCache();
   #backend: Backend;
-  #index = new KeyIndex();
+  #index: KeyIndex;
   #records: RecordStore;
   #pins: Pins;
   #compactor: Compactor;
@@ -77,6 +79,7 @@ export class Mvcc implements WatchSource {
       bufferBytes: options.ringBufferBytes ?? 1 << 20,
     });
     this.#backend = options.backend;
+    this.#index = new KeyIndex(options.indexChunkKeys);
     this.#records = new RecordStore(options.backend, this.#ring);
     this.#pins = new Pins();
     this.#compactor = this.#newCompactor();
@@ -117,7 +120,7 @@ export class Mvcc implements WatchSource {
   *replaceTask(backend: Backend, budget: Budget, beforeAttach: () => void): Task<void> {
     assert(this.#txn === undefined, "no transaction is open while the database is replaced");
     this.#compactor.abort();
-    const restored = yield* restoreTask(backend, budget);
+    const restored = yield* restoreTask(backend, new KeyIndex(this.#options.indexChunkKeys), budget);
     beforeAttach();
     this.#generation++;
     this.#backend = backend;

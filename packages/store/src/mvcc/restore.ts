@@ -6,7 +6,7 @@
 import type { Backend } from "../backend.js";
 import type { Budget, Task } from "./budget.js";
 import { finishedCompactKey, scheduledCompactKey } from "./compactor.js";
-import { KeyIndex } from "./key-index.js";
+import type { KeyIndex } from "./key-index.js";
 import { keyOf } from "./latin1.js";
 import { decodeRecord } from "./record.js";
 import { decodeRevisionKey } from "./revision-key.js";
@@ -22,8 +22,8 @@ export interface Restored {
   readonly leases: ReadonlyMap<string, bigint>;
 }
 
-export function* restoreTask(backend: Backend, budget: Budget): Task<Restored> {
-  const index = new KeyIndex();
+/** Reads everything into `index`, which is empty. */
+export function* restoreTask(backend: Backend, index: KeyIndex, budget: Budget): Task<Restored> {
   const leases = new Map<string, bigint>();
   const compactRevision = storedRevision(backend, finishedCompactKey) ?? -1;
   const scheduledRevision = storedRevision(backend, scheduledCompactKey) ?? 0;

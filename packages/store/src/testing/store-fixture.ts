@@ -56,6 +56,9 @@ export interface StoreFixtureOptions {
   readonly ringSizeBytes?: number;
   readonly ringBufferBytes?: number;
   readonly quotaBytes?: number;
+  readonly indexChunkKeys?: number;
+  /** Called between two steps of an entry. */
+  readonly betweenSteps?: () => void;
   /** Keys touched in one step. Default unlimited. */
   readonly budget?: number;
 }
@@ -95,6 +98,7 @@ export class StoreFixture {
       crc32c,
       ringSizeBytes: options.ringSizeBytes ?? 1 << 20,
       ringBufferBytes: options.ringBufferBytes ?? 1 << 18,
+      ...(options.indexChunkKeys === undefined ? {} : { indexChunkKeys: options.indexChunkKeys }),
     });
     const machine = new StateMachine({
       backend,
@@ -140,6 +144,7 @@ export class StoreFixture {
     let outcome = this.machine.apply(entry, { shouldApply: true, wantsResult, nowMs: 0 }, budget);
     while (outcome === undefined) {
       this.steps++;
+      this.options.betweenSteps?.();
       outcome = this.machine.resume(budget);
     }
     return outcome;
