@@ -66,6 +66,15 @@ function sizeField(field: FieldModel): string[] {
   const { local } = field;
   const tag = tagBytes(field.number, wireType(field)).length;
   const lines = [`const ${local} = message.${field.property};`];
+  if (field.packed) {
+    return [
+      ...lines,
+      `if (${local} !== undefined && ${local}.length !== 0) {`,
+      ...indent(sizePacked(field), "  "),
+      `  size += ${tag} + sizeLengthPrefixed(length);`,
+      "}",
+    ];
+  }
   if (field.repeated) {
     return [
       ...lines,
@@ -75,6 +84,11 @@ function sizeField(field: FieldModel): string[] {
     ];
   }
   return [...lines, `if (${isWritten(field)}) size += ${tag} + ${sizeValue(field, local)};`];
+}
+
+/** The length of a packed list's numbers, into `length`. */
+function sizePacked(field: FieldModel): string[] {
+  return ["let length = 0;", `for (const item of ${field.local}) length += ${sizeValue(field, "item")};`];
 }
 
 function sizeOneof(oneof: OneofModel): string[] {
@@ -109,6 +123,17 @@ function sizeValue(field: FieldModel, value: string): string {
 function encodeField(field: FieldModel, index: MessageIndex): string[] {
   const { local } = field;
   const lines = [`const ${local} = message.${field.property};`];
+  if (field.packed) {
+    return [
+      ...lines,
+      `if (${local} !== undefined && ${local}.length !== 0) {`,
+      ...indent(sizePacked(field), "  "),
+      ...tagBytes(field.number, 2).map((byte) => `  target[at++] = ${byte};`),
+      "  at = writeVarint32(target, at, length);",
+      `  for (const item of ${local}) ${writeValue(field, "item", index)[0]}`,
+      "}",
+    ];
+  }
   if (field.repeated) {
     return [
       ...lines,

@@ -34,6 +34,8 @@ export interface FieldModel {
   readonly number: number;
   readonly kind: Kind;
   readonly repeated: boolean;
+  /** A list of numbers written as one field. */
+  readonly packed: boolean;
   /** 64-bit values are held in a bigint. */
   readonly exact: boolean;
   /** Absent is told from empty or zero: messages, members of a oneof, proto2 bytes. */
@@ -181,6 +183,7 @@ function buildField(desc: DescField, options: Options): FieldModel {
     number: desc.number,
     kind,
     repeated,
+    packed: desc.fieldKind === "list" && desc.packed,
     exact: (kind === "int64" || kind === "uint64") && desc.proto.options?.jstype !== FieldOptions_JSType.JS_NUMBER,
     presence: !repeated && (kind === "message" || desc.oneof !== undefined || (explicit && kind === "bytes")),
     alwaysWritten: hasOption(desc, options.alwaysWritten),

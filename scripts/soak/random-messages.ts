@@ -2,7 +2,7 @@
  * Messages of every type made from a seed, and damage to their bytes: the input of the codec checks.
  */
 
-import { type FieldDescriptor, messageDescriptors } from "@etcd-ts/api";
+import { enumDescriptors, type FieldDescriptor, messageDescriptors } from "@etcd-ts/api";
 import * as authpb from "@etcd-ts/api/authpb";
 import * as etcdserverpb from "@etcd-ts/api/etcdserverpb";
 import * as healthpb from "@etcd-ts/api/healthpb";
@@ -136,14 +136,18 @@ function randomValue(random: SeededRandom, field: FieldDescriptor, depth: number
       return random.bytes(random.pick([0, 1, 2, 16, 127, 128, 300]));
     case "uint32":
       return random.pick([0, 1, 127, 128, 2 ** 31, 2 ** 32 - 1]);
-    case "enum":
-      return random.pick([0, 1, 2, 3, 4, 5, 77, -1]);
+    case "enum": {
+      const known = Object.values(enumDescriptors[field.type ?? ""] ?? {});
+      // Of the proto2 enums of raft, unknown numbers mean different things to different protobuf libraries.
+      return random.pick(field.type?.startsWith("raftpb.") ? known : [...known, 77, -1]);
+    }
     case "message":
       return randomMessage(random, field.type ?? "", depth + 1);
     case "int64":
     case "uint64": {
       const sign = field.kind === "int64" && random.chance(3) ? -1 : 1;
-      if (!field.exact) return random.pick(numberEdges) * sign;
+      // Plus zero: there is no minus zero on the wire.
+      if (!field.exact) return random.pick(numberEdges) * sign + 0;
       return random.pick(exactEdges) * BigInt(sign);
     }
   }

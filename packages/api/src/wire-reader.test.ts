@@ -256,6 +256,11 @@ describe("a message field that comes twice", () => {
     expect(put("12 07 12 03 0a 01 61 0a 00")).toMatchObject({ kind: "requestRange" });
   });
 
+  it("is refused when one of the two is cut, even where the other would complete it", () => {
+    expect(errorOf(() => decodeEvent(hex("12 02 0a 02 12 02 61 62")))).toMatchObject({ code: "truncated" });
+    expect(errorOf(() => decodeEvent(hex("12 00 12 02 0a 02 61 62")))).toMatchObject({ code: "truncated" });
+  });
+
   it("takes time in proportion to the message", () => {
     // 400 000 times the same empty part, and as many parts that each hold one.
     const bytes = new Uint8Array(800_000);

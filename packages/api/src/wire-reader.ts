@@ -301,12 +301,22 @@ export function mergeRepeated(bytes: Uint8Array, start: number, end: number, rul
     if (!rule[2]) merged.set(rule, [fieldStart, pos]);
     else {
       readLength(bytes, payloadStart, end);
+      const partStart = cursor;
+      checkFields(bytes, partStart, pos);
       const parts = merged.get(rule);
-      if (parts === undefined) merged.set(rule, [cursor, pos]);
-      else parts.push(cursor, pos);
+      if (parts === undefined) merged.set(rule, [partStart, pos]);
+      else parts.push(partStart, pos);
     }
   }
   return writeMerged(bytes, kept, merged);
+}
+
+/** Each occurrence must be whole by itself: one that is cut would be made good by the next. */
+function checkFields(bytes: Uint8Array, start: number, end: number): void {
+  for (let pos = start; pos < end; ) {
+    const tag = readTag(bytes, pos, end);
+    pos = skipField(bytes, tag, cursor, end);
+  }
 }
 
 /** The last member of a oneof wins: what others held before is gone. */

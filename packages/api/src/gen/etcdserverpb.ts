@@ -10121,8 +10121,10 @@ export function sizeWatchCreateRequest(message: WatchCreateRequestInit): number 
   const progressNotify = message.progressNotify;
   if (progressNotify === true) size += 1 + 1;
   const filters = message.filters;
-  if (filters !== undefined) {
-    for (const item of filters) size += 1 + sizeNumber(item);
+  if (filters !== undefined && filters.length !== 0) {
+    let length = 0;
+    for (const item of filters) length += sizeNumber(item);
+    size += 1 + sizeLengthPrefixed(length);
   }
   const prevKv = message.prevKv;
   if (prevKv === true) size += 1 + 1;
@@ -10157,11 +10159,12 @@ export function encodeWatchCreateRequest(message: WatchCreateRequestInit, target
     target[at++] = 1;
   }
   const filters = message.filters;
-  if (filters !== undefined) {
-    for (const item of filters) {
-      target[at++] = 40;
-      at = writeNumber(target, at, item);
-    }
+  if (filters !== undefined && filters.length !== 0) {
+    let length = 0;
+    for (const item of filters) length += sizeNumber(item);
+    target[at++] = 42;
+    at = writeVarint32(target, at, length);
+    for (const item of filters) at = writeNumber(target, at, item);
   }
   const prevKv = message.prevKv;
   if (prevKv === true) {
