@@ -7,9 +7,14 @@ export interface Use {
   readonly name: string;
 }
 
+export interface Import extends Use {
+  /** Nothing of it is left when the file is compiled. */
+  readonly typeOnly: boolean;
+}
+
 export interface ModuleFacts {
   /** Module specifiers of imports, re-exports, `import()`, `new URL("./x.js", import.meta.url)`. */
-  readonly imports: readonly Use[];
+  readonly imports: readonly Import[];
   /** `export * from`. */
   readonly wholesaleExports: readonly Use[];
   /**
@@ -26,7 +31,7 @@ export interface ModuleFacts {
 }
 
 interface Collected {
-  imports: Use[];
+  imports: Import[];
   wholesaleExports: Use[];
   globals: Use[];
   members: Use[];
@@ -54,7 +59,7 @@ export function readModule(path: string, text: string): ModuleFacts {
 
   function collectImports(node: ts.Node): void {
     const specifier = moduleSpecifier(node);
-    if (specifier !== undefined) facts.imports.push(use(node, specifier));
+    if (specifier !== undefined) facts.imports.push({ ...use(node, specifier), typeOnly: isTypeOnly(node) });
     if (ts.isExportDeclaration(node) && node.exportClause === undefined) {
       facts.wholesaleExports.push(use(node, specifier ?? ""));
     }
@@ -87,9 +92,20 @@ function moduleSpecifier(node: ts.Node): string | undefined {
   // Workers are started this way; the path is an import like any other.
   if (ts.isNewExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === "URL") {
     const [path, base] = node.arguments ?? [];
-    if (base?.getText() === "import.meta.url") return literalText(path);
+    const file = base?.getText() === "import.meta.url" ? literalText(path) : undefined;
+    if (file?.endsWith(".js")) return file.startsWith(".") ? file : `./${file}`;
   }
   return undefined;
+}
+
+function isTypeOnly(node: ts.Node): boolean {
+  if (ts.isImportTypeNode(node)) return true;
+  if (ts.isExportDeclaration(node)) return node.isTypeOnly;
+  if (!ts.isImportDeclaration(node) || node.importClause === undefined) return false;
+  const { name, namedBindings, phaseModifier } = node.importClause;
+  if (phaseModifier === ts.SyntaxKind.TypeKeyword) return true;
+  const isNamed = namedBindings !== undefined && ts.isNamedImports(namedBindings);
+  return name === undefined && isNamed && namedBindings.elements.every((element) => element.isTypeOnly);
 }
 
 function literalText(node: ts.Node | undefined): string | undefined {

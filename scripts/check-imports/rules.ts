@@ -29,7 +29,6 @@ export type Files = ReadonlyMap<string, string>;
 interface Manifest {
   readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
   readonly bin?: Readonly<Record<string, string>>;
-  readonly scripts?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
 }
@@ -72,9 +71,9 @@ function isTest(path: string): boolean {
 
 function checkImports(path: string, facts: ModuleFacts, manifests: ReadonlyMap<string, Manifest>): Violation[] {
   const violations: Violation[] = [];
-  for (const { line, name } of facts.imports) {
+  for (const { line, name, typeOnly } of facts.imports) {
     const found = name.startsWith(".")
-      ? checkRelative(path, name)
+      ? checkRelative(path, name, { typeOnly })
       : name.startsWith(scope)
         ? checkSibling(path, name, manifests)
         : checkModule(path, name, manifests);
@@ -85,14 +84,14 @@ function checkImports(path: string, facts: ModuleFacts, manifests: ReadonlyMap<s
 
 type Found = Pick<Violation, "message" | "rule"> | undefined;
 
-function checkRelative(path: string, name: string): Found {
+function checkRelative(path: string, name: string, { typeOnly }: { readonly typeOnly: boolean }): Found {
   const target = resolve(path, name);
   const from = packageOf(path);
   const to = packageOf(target);
   if (to !== from && to !== undefined && !isTest(path)) {
     return { rule: "deep-import", message: `${name} reaches into packages/${to}; import ${scope}${to}` };
   }
-  if (from !== "server" || to !== "server" || isTest(path)) return undefined;
+  if (from !== "server" || to !== "server" || typeOnly || isTest(path)) return undefined;
   const directory = serverDirectory(path);
   const fenced = serverDirectory(target);
   if (directory === undefined || fenced === undefined) return undefined;
@@ -189,7 +188,10 @@ function checkOrphans(
   return violations;
 }
 
-/** Sources that package exports, launchers and npm scripts start with. */
+/** Where somebody is told to start a program: npm scripts, pages, the header of the program itself. */
+const startCommands = /\bnode (?:--\S+ )*((?:build|packages)\/[\w./-]+\.js)\b/g;
+
+/** Sources that package exports, launchers and written commands start with. */
 function entryFiles(files: Files, manifests: ReadonlyMap<string, Manifest>): ReadonlySet<string> {
   const entries = new Set<string>();
   const addBuilt = (path: string) => {
@@ -202,11 +204,9 @@ function entryFiles(files: Files, manifests: ReadonlyMap<string, Manifest>): Rea
       const path = typeof target === "string" ? target : target[`${scope}source`];
       if (path !== undefined) entries.add(resolve(`${directory}package.json`, path));
     }
-    for (const command of Object.values(manifest.scripts ?? {})) {
-      for (const [path] of command.matchAll(/\b(build|packages)\/[\w./-]+\.js\b/g)) addBuilt(path);
-    }
   }
   for (const [path, text] of files) {
+    for (const [, built = ""] of text.matchAll(startCommands)) addBuilt(built);
     if (!path.startsWith("bin/")) continue;
     for (const [, target = ""] of text.matchAll(/["'](\.[^"']+\.js)["']/g)) addBuilt(resolveText(path, target));
   }
@@ -225,12 +225,14 @@ const machinePaths = new RegExp(
     .map((parts) => `(?<![\\w.~-])${parts.join("/")}`)
     .join("|"),
 );
+/** In what npm reads only. */
+const registryFiles = /(^|\/)(\.npmrc|package-lock\.json)$/;
 const registryUrl = /"resolved": "https?:\/\/(?!registry\.npmjs\.org\/)|^\s*(@[\w-]+:)?registry\s*=/m;
 
 function checkMachinePaths(files: Files): Violation[] {
   const violations: Violation[] = [];
   for (const [path, text] of files) {
-    for (const pattern of [machinePaths, registryUrl]) {
+    for (const pattern of registryFiles.test(path) ? [machinePaths, registryUrl] : [machinePaths]) {
       const match = pattern.exec(text);
       if (match === null) continue;
       const line = text.slice(0, match.index).split("\n").length;

@@ -22,7 +22,7 @@ const sound: Readonly<Record<string, string>> = {
   "packages/server/src/node/node.ts": 'import { wal } from "../wal/wal.js";\nexport const node = async () => wal;',
   "packages/server/src/wal/wal.ts": "export const wal = Promise.resolve(1);",
   "packages/server/src/platform/host.ts":
-    'import { open } from "lmdb";\nexport const host = [open, new URL("./commit.js", import.meta.url), Date.now()];',
+    'import { open } from "lmdb";\nexport const host = [open, new URL("commit.js", import.meta.url), Date.now()];',
   "packages/server/src/platform/commit.ts": "setTimeout(() => {}, 1);",
   "scripts/soak.ts": 'import { term } from "@etcd-ts/raft";\nconsole.log(term);',
   "bin/etcd": '#!/usr/bin/env node\nawait import("../packages/server/dist/start.js");',
@@ -92,6 +92,13 @@ describe("fences inside the server", () => {
   ])("%s", (path, text) => {
     expect(check({ [path]: text })).toEqual([`${path}:1 fence`]);
   });
+});
+
+test("a fence lets types through", () => {
+  const text = 'import type { node } from "../node/node.js";\nexport const wal: typeof node | 1 = 1;';
+  expect(check({ "packages/server/src/wal/wal.ts": text })).toEqual([]);
+  const mixed = 'import { node, type wal as w } from "../node/node.js";\nexport const wal: typeof w = node;';
+  expect(check({ "packages/server/src/wal/wal.ts": mixed })).toEqual(["packages/server/src/wal/wal.ts:1 fence"]);
 });
 
 describe("zones", () => {
@@ -170,6 +177,12 @@ describe("orphans", () => {
     ],
   ])("%s", (_name, changes, path) => {
     expect(check(changes)).toEqual([`${path}:1 orphan`]);
+  });
+
+  test("a program whose header says how to start it is none", () => {
+    expect(
+      check({ "scripts/tool.ts": "/** Run it: `node --expose-gc build/scripts/tool.js --count 5`. */\n" }),
+    ).toEqual([]);
   });
 
   test("helpers of tests are not", () => {
