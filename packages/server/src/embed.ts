@@ -6,12 +6,14 @@
  *     await etcd.close();
  */
 
+import { limits as apiLimits } from "@etcd-ts/api";
 import { GrpcServer, type ListenTarget } from "@etcd-ts/grpc";
 import { configFromFlags } from "./config/load-config.js";
 import type { MemberConfig } from "./config/member-config.js";
 import type { MemberUrl } from "./config/member-url.js";
 import type { Env } from "./env.js";
 import { createClientHandler, createMetricsHandler, type HandlerParts } from "./http/client-handler.js";
+import { createGateway } from "./http/gateway.js";
 import { MemberMetrics } from "./metrics/member-metrics.js";
 import { MetricsRegistry } from "./metrics/registry.js";
 import { BootstrapError, openMember } from "./node/bootstrap.js";
@@ -84,11 +86,17 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
     ...handlerParts,
     access: { cors: config.cors, hostWhitelist: config.hostWhitelist, refusesCommonName: () => false },
     process: processFacts,
-    gateway: undefined,
+    gateway: config.enableGrpcGateway
+      ? createGateway({
+          services,
+          requestBytesMax: config.maxRequestBytes + apiLimits.grpcOverheadBytes,
+          setTimer: (delayMs, callback) => env.clock.setTimer(delayMs, callback),
+        })
+      : undefined,
   });
   const limits = {
     streamsMax: config.maxConcurrentStreams,
-    receiveMessageBytesMax: config.maxRequestBytes + 512 * 1024,
+    receiveMessageBytesMax: config.maxRequestBytes + apiLimits.grpcOverheadBytes,
     keepalive: {
       intervalMs: config.grpcKeepaliveIntervalMs,
       timeoutMs: config.grpcKeepaliveTimeoutMs,

@@ -148,8 +148,8 @@ export class Applier {
       this.#batches.shift();
       const bytes = this.#bytes;
       this.#bytes = 0;
-      this.#ports.progressed(this.#index, this.#term, this.#confState, bytes);
       batch.applied();
+      this.#ports.progressed(this.#index, this.#term, this.#confState, bytes);
       if (this.#stopped) return;
     }
   }

@@ -239,6 +239,7 @@ export class Member {
           this.#reads.applied(applied);
           this.#appliedWaits.applied(applied);
           this.#logKeeper.applied(applied, appliedTerm, confState, bytes);
+          this.#campaignIfAlone();
         },
       },
       { index, term, confState: parts.membership.confState() },
@@ -293,11 +294,7 @@ export class Member {
     this.#logKeeper.start();
     this.#leaseLoop.start();
     this.#ticker.start();
-    // A member alone needs not wait for anybody's heartbeats before it stands for election.
-    const { voters } = this.#applier.confState;
-    if (voters.length === 1 && voters[0] === this.memberId) {
-      for (let i = 1; i < this.settings.electionTicks; i++) this.#parts.raft.tick();
-    }
+    this.#campaignIfAlone();
     this.#loop.poke();
   }
 
@@ -619,6 +616,12 @@ export class Member {
 
   #membershipChanged(effect: MembershipEffect): void {
     this.#parts.transport?.membershipChanged(effect);
+  }
+
+  /** The only voter needs not wait for anybody's heartbeats before it stands for election. */
+  #campaignIfAlone(): void {
+    const { voters } = this.#applier.confState;
+    if (this.leader === 0n && voters.length === 1 && voters[0] === this.memberId) this.#loop.campaign();
   }
 
   /** A write in the loop delays only this member's own clients, so it is allowed while there are no others. */
