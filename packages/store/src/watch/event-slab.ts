@@ -9,19 +9,15 @@ export class EventSlab {
   #buffer: Uint8Array = new Uint8Array(0);
   #used = 0;
 
-  /** The array in which the last `take` reserved its bytes. */
-  get buffer(): Uint8Array {
-    return this.#buffer;
-  }
-
-  /** Reserves bytes; returns where they begin in `buffer`. */
-  take(sizeBytes: number): number {
+  /** Bytes that belong to the caller, zeros. */
+  take(sizeBytes: number): Uint8Array {
+    if (sizeBytes >= eventSlabBytes / 4) return new Uint8Array(sizeBytes);
     if (this.#used + sizeBytes > this.#buffer.length) {
-      this.#buffer = new Uint8Array(sizeBytes >= eventSlabBytes / 4 ? sizeBytes : eventSlabBytes);
+      this.#buffer = new Uint8Array(eventSlabBytes);
       this.#used = 0;
     }
     const start = this.#used;
     this.#used += sizeBytes;
-    return start;
+    return this.#buffer.subarray(start, this.#used);
   }
 }

@@ -33,39 +33,37 @@ export class WatchEvent {
   readonly key: string;
   readonly isDelete: boolean;
   readonly #createRevision: number;
-  /** The plain form: buffer[start, end), whose Event message begins at `#messageStart`. */
-  readonly #buffer: Uint8Array;
-  readonly #start: number;
+  /** The event as an element of a response, and where in it its message begins. */
+  readonly #bytes: Uint8Array;
   readonly #messageStart: number;
-  readonly #end: number;
-  /** The form with prev_kv: undefined until asked for, and the plain one's buffer when there is nothing to add. */
-  #prevBuffer: Uint8Array | undefined;
-  #prevStart = 0;
-  #prevEnd = 0;
+  /** The same with prev_kv, where there is one; undefined until asked for. */
+  #bytesWithPrevious: Uint8Array | undefined = undefined;
 
   private constructor(
     content: { revision: number; key: string; isDelete: boolean; createRevision: number },
-    bytes: EventBytes,
+    element: Element,
   ) {
     this.revision = content.revision;
     this.key = content.key;
     this.isDelete = content.isDelete;
     this.#createRevision = content.createRevision;
-    this.#buffer = bytes.buffer;
-    this.#start = bytes.start;
-    this.#messageStart = bytes.messageStart;
-    this.#end = bytes.end;
+    this.#bytes = element.bytes;
+    this.#messageStart = element.messageStart;
   }
 
   /** An event of the revision being published. */
   static ofChange(change: Change, revision: number, slab: EventSlab): WatchEvent {
     const { key, tombstone, createRevision, record } = change;
     assert(record[0] === kvTag, "the record of a change is a field of an event");
-    const prefixSize = tombstone ? 2 : 0;
-    const bytes = openEvent(prefixSize + record.length, slab);
-    if (tombstone) writeDeleteType(bytes);
-    bytes.buffer.set(record, bytes.messageStart + prefixSize);
-    return new WatchEvent({ revision, key, isDelete: tombstone, createRevision }, bytes);
+    const typeSize = tombstone ? 2 : 0;
+    const element = openElement(typeSize + record.length, slab);
+    const { bytes, messageStart } = element;
+    if (tombstone) {
+      bytes[messageStart] = typeTag;
+      bytes[messageStart + 1] = typeDelete;
+    }
+    bytes.set(record, messageStart + typeSize);
+    return new WatchEvent({ revision, key, isDelete: tombstone, createRevision }, element);
   }
 
   /** An event read back from a row of the store. `key` is the row's key. */
@@ -75,34 +73,27 @@ export class WatchEvent {
       const record = encodeChunk(key, emptyBytes, { createRevision: 0, modRevision: revision, version: 0, lease: 0n });
       return WatchEvent.ofChange({ key, sub: 0, tombstone, createRevision: 0, record }, revision, slab);
     }
-    const bytes = openEvent(sizeChunk(value.length), slab);
-    const { buffer, messageStart } = bytes;
-    buffer[messageStart] = kvTag;
-    buffer.set(value, writeVarint(value.length, buffer, messageStart + 1));
-    return new WatchEvent({ revision, key, isDelete: false, createRevision: unknownCreateRevision }, bytes);
+    const element = openElement(sizeChunk(value.length), slab);
+    writeField(kvTag, value, element.bytes, element.messageStart);
+    return new WatchEvent({ revision, key, isDelete: false, createRevision: unknownCreateRevision }, element);
   }
 
   /**
-   * Makes the form with prev_kv, from the store as it is now; must precede `sizeBytes(true)`. A put that created its key
-   * has none, and neither has one whose predecessor was compacted.
+   * Makes the form with prev_kv, from the store as it is now; must precede the use of that form. A put that created its
+   * key has none, and neither has an event whose predecessor was compacted.
    */
   loadPrevious(source: WatchSource, slab: EventSlab): void {
-    if (this.#prevBuffer !== undefined) return;
+    if (this.#bytesWithPrevious !== undefined) return;
     const previous = this.#findPrevious(source);
     if (previous === undefined) {
-      this.#prevBuffer = this.#buffer;
-      this.#prevStart = this.#start;
-      this.#prevEnd = this.#end;
+      this.#bytesWithPrevious = this.#bytes;
       return;
     }
-    const plainSize = this.#end - this.#messageStart;
-    const { buffer, start, messageStart, end } = openEvent(plainSize + sizeChunk(previous.length), slab);
-    buffer.set(this.#buffer.subarray(this.#messageStart, this.#end), messageStart);
-    buffer[messageStart + plainSize] = prevKvTag;
-    buffer.set(previous, writeVarint(previous.length, buffer, messageStart + plainSize + 1));
-    this.#prevBuffer = buffer;
-    this.#prevStart = start;
-    this.#prevEnd = end;
+    const message = this.#message();
+    const { bytes, messageStart } = openElement(message.length + sizeChunk(previous.length), slab);
+    bytes.set(message, messageStart);
+    writeField(prevKvTag, previous, bytes, messageStart + message.length);
+    this.#bytesWithPrevious = bytes;
   }
 
   #findPrevious(source: WatchSource): Uint8Array | undefined {
@@ -113,23 +104,19 @@ export class WatchEvent {
 
   #createdAt(): number {
     if (this.#createRevision !== unknownCreateRevision) return this.#createRevision;
-    // The event of a put is a record chunk and nothing else.
-    return decodeRecord(recordOfChunk(this.#buffer.subarray(this.#messageStart, this.#end))).createRevision;
+    // The message of a put is a record chunk and nothing else.
+    return decodeRecord(recordOfChunk(this.#message())).createRevision;
   }
 
-  /** Bytes the event takes in a response, its tag and length included. */
-  sizeBytes(withPrevious: boolean): number {
-    return withPrevious ? this.#prevEnd - this.#prevStart : this.#end - this.#start;
+  #message(): Uint8Array {
+    return this.#bytes.subarray(this.#messageStart);
   }
 
-  /** Copies the event to `offset`; returns the offset after it. */
-  write(withPrevious: boolean, target: Uint8Array, offset: number): number {
-    const buffer = withPrevious ? this.#prevBuffer : this.#buffer;
-    assert(buffer !== undefined, "the form with prev_kv was loaded");
-    const start = withPrevious ? this.#prevStart : this.#start;
-    const end = withPrevious ? this.#prevEnd : this.#end;
-    target.set(buffer.subarray(start, end), offset);
-    return offset + end - start;
+  /** The event as an element of a response, tag and length included; a view that stays valid. */
+  bytes(withPrevious: boolean): Uint8Array {
+    if (!withPrevious) return this.#bytes;
+    assert(this.#bytesWithPrevious !== undefined, "the form with prev_kv was loaded");
+    return this.#bytesWithPrevious;
   }
 }
 
@@ -138,24 +125,20 @@ export function keyOfRow(value: Uint8Array): string {
   return latin1FromBytes(recordKey(value));
 }
 
-/** Where the bytes of an event lie: buffer[start, end), its message from `messageStart` on. */
-interface EventBytes {
-  readonly buffer: Uint8Array;
-  readonly start: number;
+/** An element of `WatchResponse.events`, and where in it its message begins. */
+interface Element {
+  readonly bytes: Uint8Array;
   readonly messageStart: number;
-  readonly end: number;
 }
 
-/** Reserves an event of this message size and writes its tag and length. */
-function openEvent(messageSize: number, slab: EventSlab): EventBytes {
-  const start = slab.take(1 + sizeVarint(messageSize) + messageSize);
-  const buffer = slab.buffer;
-  buffer[start] = eventsTag;
-  const messageStart = writeVarint(messageSize, buffer, start + 1);
-  return { buffer, start, messageStart, end: messageStart + messageSize };
+/** Reserves an element for a message of this size and writes its tag and length. */
+function openElement(messageSize: number, slab: EventSlab): Element {
+  const bytes = slab.take(1 + sizeVarint(messageSize) + messageSize);
+  bytes[0] = eventsTag;
+  return { bytes, messageStart: writeVarint(messageSize, bytes, 1) };
 }
 
-function writeDeleteType(bytes: EventBytes): void {
-  bytes.buffer[bytes.messageStart] = typeTag;
-  bytes.buffer[bytes.messageStart + 1] = typeDelete;
+function writeField(tag: number, content: Uint8Array, target: Uint8Array, offset: number): void {
+  target[offset] = tag;
+  target.set(content, writeVarint(content.length, target, offset + 1));
 }

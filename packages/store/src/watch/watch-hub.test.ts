@@ -122,6 +122,18 @@ describe("live events", () => {
     ]);
   });
 
+  it("come without a previous value when the key was deleted and created anew in one transaction", () => {
+    const world = new World();
+    const stream = world.open();
+    world.write("a=1");
+    world.watch(stream, { id: 1n, prevKv: true });
+    world.write("-a", "a=2");
+    expect(describeAll(stream)).toEqual(["1@3 -a(3){1(2)} +a=2(3)"]);
+    world.watch(stream, { id: 2n, prevKv: true, startRevision: 3 });
+    world.sync();
+    expect(describeAll(stream)).toEqual(["2@3 -a(3){1(2)} +a=2(3)"]);
+  });
+
   it("come without a previous value that was compacted", () => {
     const world = new World();
     const stream = world.open();

@@ -362,7 +362,7 @@ export class WatchHub {
     let bytes = 0;
     for (const event of events) {
       if (watcher.prevKv) event.loadPrevious(this.#source, this.#slab);
-      bytes += event.sizeBytes(watcher.prevKv);
+      bytes += event.bytes(watcher.prevKv).length;
     }
     const batch: Batch = { events, bytes, revision: watcher.minRevision - 1 };
     const { stream } = watcher;

@@ -144,7 +144,9 @@ export class EventsResponse implements WatchResponse {
       target[at++] = 1;
     }
     for (let index = this.#lo; index < this.#hi; index++) {
-      at = (events[index] as WatchEvent).write(watcher.prevKv, target, at);
+      const bytes = (events[index] as WatchEvent).bytes(watcher.prevKv);
+      target.set(bytes, at);
+      at += bytes.length;
     }
     assert(at === offset + this.sizeBytes, "a response has the size it was given");
   }

@@ -286,7 +286,7 @@ export class WatchStream {
     let eventBytes = 0;
     let hi = from;
     for (; hi < events.length; hi++) {
-      const size = (events[hi] as WatchEvent).sizeBytes(watcher.prevKv);
+      const size = (events[hi] as WatchEvent).bytes(watcher.prevKv).length;
       if (hi > from && envelope + eventBytes + size >= this.#fragmentBytes) break;
       eventBytes += size;
     }
