@@ -165,7 +165,7 @@ export function readConfChange(bytes: Uint8Array, start: number, end: number): C
 export function sizeConfChange(message: ConfChangeInit): number {
   let size = 0;
   const id = message.id;
-  if (id !== undefined) size += 1 + sizeBigInt(id);
+  if (id !== undefined && id !== 0n) size += 1 + sizeBigInt(id);
   const type = message.type;
   if (type !== undefined) size += 1 + sizeNumber(type);
   const nodeId = message.nodeId;
@@ -179,7 +179,7 @@ export function sizeConfChange(message: ConfChangeInit): number {
 export function encodeConfChange(message: ConfChangeInit, target: Uint8Array, offset: number): number {
   let at = offset;
   const id = message.id;
-  if (id !== undefined) {
+  if (id !== undefined && id !== 0n) {
     target[at++] = 8;
     at = writeBigInt(target, at, id);
   }
