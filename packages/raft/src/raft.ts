@@ -682,7 +682,11 @@ export class Raft {
 
   // ---- Membership -------------------------------------------------------------------------------------------------
 
-  applyConfChange(change: ConfChange | ConfChangeV2): ConfState {
+  /** See `RawNode.applyConfChange`. */
+  applyConfChange(change: ConfChange | ConfChangeV2, index: number): ConfState {
+    // A snapshot brings its own configuration, of a later index.
+    const restored = this.log.unstable.snapshot?.metadata.index ?? 0;
+    if (index <= Math.max(restored, this.log.applied)) return this.tracker.config;
     const v2 = toConfChangeV2(change);
     const changer = new Changer(this.tracker, this.log.lastIndex());
     const { joint, autoLeave } = entersJoint(v2);

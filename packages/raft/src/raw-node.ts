@@ -22,6 +22,7 @@ import {
   type Message,
   MessageType,
   type NodeId,
+  noLimit,
   none,
   RaftState,
   type SoftState,
@@ -34,6 +35,9 @@ export interface Peer {
   readonly context?: Uint8Array;
 }
 
+/** The state machine behind a node; for tests of this package only. */
+export let raftOf: (node: RawNode) => Raft;
+
 /**
  * One node of a Raft group. Not reentrant; every method is synchronous and none keeps an array it was given.
  *
@@ -43,6 +47,10 @@ export interface Peer {
  * Source: etcd-io/raft rawnode.go.
  */
 export class RawNode {
+  static {
+    raftOf = (node) => node.#raft;
+  }
+
   readonly #raft: Raft;
   readonly #asyncStorageWrites: boolean;
   #previousSoftState: SoftState;
@@ -75,7 +83,7 @@ export class RawNode {
     const entries = changes.map((change, i): Entry => ({ term: 1, index: i + 1, ...confChangeEntry(change) }));
     raft.log.append(entries);
     raft.log.committed = entries.length;
-    for (const change of changes) raft.applyConfChange(change);
+    for (const [i, change] of changes.entries()) raft.applyConfChange(change, i + 1);
   }
 
   /** Lets a tick of logical time pass. */
@@ -116,11 +124,12 @@ export class RawNode {
 
   /**
    * Puts a committed change into force and returns the configuration. To be called for every committed configuration
-   * entry, in order; the application may pass a change with `nodeId` 0 for one that it rejects. Throws `RaftError`
-   * `invalid-conf-change` when the current configuration does not allow it.
+   * entry, in order; the application may pass a change with `nodeId` 0 for one that it rejects. `index` is its entry's:
+   * given it, a change that a snapshot from the leader has overtaken meanwhile is ignored. Throws `RaftError`
+   * `invalid-conf-change` when the current configuration does not allow the change, which is then as it was.
    */
-  applyConfChange(change: ConfChange | ConfChangeV2): ConfState {
-    return this.#raft.applyConfChange(change);
+  applyConfChange(change: ConfChange | ConfChangeV2, index: number = noLimit): ConfState {
+    return this.#raft.applyConfChange(change, index);
   }
 
   /** Takes a message from another node or, with asynchronous storage writes, from this node or a storage thread. */
@@ -230,7 +239,7 @@ export class RawNode {
     if (ready.hardState !== undefined && !isEmptyHardState(ready.hardState)) this.#previousHardState = ready.hardState;
     raft.readStates = [];
     raft.messages = [];
-    if (raft.messagesAfterAppend.length > 0) raft.messagesAfterAppend = [];
+    raft.messagesAfterAppend = [];
     raft.log.unstable.acceptInProgress();
     const last = ready.committedEntries.at(-1);
     if (last !== undefined) {

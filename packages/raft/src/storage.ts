@@ -34,6 +34,9 @@ export interface Storage {
   lastIndex(): number;
   /** Index of the first entry that `entries` can return; one above the last compacted. */
   firstIndex(): number;
-  /** The latest snapshot, to send to a follower that needs what was compacted. */
+  /**
+   * A snapshot to send to a follower that needs what was compacted. Its configuration must have that follower in it: a
+   * snapshot from before the follower joined is refused by it, and asked for again and again.
+   */
   snapshot(): Snapshot | StorageRefusal;
 }

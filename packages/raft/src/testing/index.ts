@@ -1,4 +1,4 @@
-/** Tools to test Raft with: golden scripts of the language of etcd-io/raft's own tests. */
+/** Tools to test Raft with: golden scripts in the language of etcd-io/raft's own tests, and random groups. */
 
 import { confChangeHandler } from "./confchange-script.js";
 import { InteractionEnvironment } from "./interaction.js";
@@ -6,6 +6,9 @@ import { handleQuorum } from "./quorum-script.js";
 import { runScript, type ScriptResult } from "./script.js";
 
 export { InteractionEnvironment } from "./interaction.js";
+export { InvariantViolation } from "./invariants.js";
+export { type ModelFigures, type ModelOptions, runModel } from "./model.js";
+export { SeededRandom } from "./random.js";
 export { type Command, describeMismatch, type Mismatch, runScript, ScriptError, type ScriptResult } from "./script.js";
 
 /** What a script is about. */

@@ -473,7 +473,7 @@ function apply({ storage, rawNode }: ScriptNode, entries: readonly Entry[]): voi
     const change = entryConfChange(entry);
     const update = change === undefined ? entry.data : toConfChangeV2(change).context;
     const { data, metadata } = storage.latest;
-    const confState = change === undefined ? metadata.confState : rawNode.applyConfChange(change);
+    const confState = change === undefined ? metadata.confState : rawNode.applyConfChange(change, entry.index);
     storage.history.push({
       data: Uint8Array.from([...(data ?? []), ...(update ?? [])]),
       metadata: { index: entry.index, term: entry.term, confState },
