@@ -12,6 +12,15 @@
 export const operationHeaderBytes = 7;
 export const deletionFlag = 0x80;
 
+/** A place between operations. */
+export interface BatchPlace {
+  /** Index of the block; −1 before the first. */
+  readonly block: number;
+  readonly offset: number;
+}
+
+export const batchStart: BatchPlace = { block: -1, offset: 0 };
+
 const blockSizeBytes = 1 << 20;
 
 export class BatchWriter {
@@ -69,9 +78,16 @@ export class BatchWriter {
     return bytes === undefined ? new Uint8Array(0) : bytes.subarray(offset, offset + length);
   }
 
-  /** Copies of the blocks, which may be given to another thread; views stay valid. */
-  copy(): readonly Uint8Array[] {
-    return this.#blocks.map((block, i) => block.slice(0, this.#usedSizes[i] ?? this.#used));
+  /** Where the next operation goes. */
+  get place(): BatchPlace {
+    return { block: this.#blocks.length - 1, offset: this.#used };
+  }
+
+  /** Copies of the operations before a place, which may be given to another thread; views stay valid. */
+  copyUpTo(end: BatchPlace): readonly Uint8Array[] {
+    return this.#blocks
+      .slice(0, end.block + 1)
+      .map((block, i) => block.slice(0, i === end.block ? end.offset : (this.#usedSizes[i] ?? this.#used)));
   }
 
   #addBlock(size: number): void {

@@ -53,24 +53,67 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe("commits", () => {
-  test("begin when the interval has passed, and hold only sealed entries", async () => {
+  test("begin when the interval has passed", async () => {
     const { clock, database, backend } = start();
     backend.put("auth", bytes("a"), bytes("1"));
     backend.sealEntry(5, 2);
-    backend.put("auth", bytes("b"), bytes("2"));
-    clock.fire();
     expect(database.hasPendingCommit).toBe(false);
-    backend.sealEntry(6, 2);
+    clock.fire();
     expect(database.hasPendingCommit).toBe(true);
-    backend.put("auth", bytes("c"), bytes("3"));
+    backend.put("auth", bytes("b"), bytes("2"));
     database.settle();
     await turn();
-    expect(backend.durableIndex).toBe(6);
+    expect(backend.durableIndex).toBe(5);
     const { backend: reopened } = start(database.reopened());
-    expect(reopened.get("auth", bytes("b"))).toEqual(bytes("2"));
-    expect(reopened.get("auth", bytes("c"))).toBeUndefined();
-    expect(reopened.durableIndex).toBe(6);
+    expect(reopened.get("auth", bytes("a"))).toEqual(bytes("1"));
+    expect(reopened.get("auth", bytes("b"))).toBeUndefined();
+    expect(reopened.durableIndex).toBe(5);
     expect([...(reopened.get("meta", bytes("term")) ?? [])].at(-1)).toBe(2);
+  });
+
+  test("within an entry take the entries before it, with rows as these left them", async () => {
+    const { clock, database, backend } = start();
+    backend.put("auth", bytes("a"), bytes("sealed"));
+    backend.putRecord(2, 0, false, bytes("sealed"));
+    backend.sealEntry(1, 1);
+    backend.put("auth", bytes("a"), bytes("half"));
+    backend.put("auth", bytes("a"), bytes("more"));
+    backend.put("auth", bytes("b"), bytes("half"));
+    backend.putRecord(2, 0, false, bytes("half"));
+    clock.fire();
+    database.settle();
+    await turn();
+    expect(backend.durableIndex).toBe(1);
+    expect(backend.get("auth", bytes("a"))).toEqual(bytes("more"));
+    const crashed = start(database.reopened()).backend;
+    expect(crashed.get("auth", bytes("a"))).toEqual(bytes("sealed"));
+    expect(crashed.get("auth", bytes("b"))).toBeUndefined();
+    expect(crashed.getRecord(2, 0)).toEqual(bytes("sealed"));
+    // Asked for within the entry, the rest is committed at its end.
+    backend.requestCommit();
+    expect(database.hasPendingCommit).toBe(false);
+    backend.sealEntry(2, 1);
+    database.settle();
+    await turn();
+    const reopened = start(database.reopened()).backend;
+    expect(reopened.getRecord(2, 0)).toEqual(bytes("half"));
+    expect(reopened.get("auth", bytes("b"))).toEqual(bytes("half"));
+    expect(reopened.durableIndex).toBe(2);
+  });
+
+  test("take what is sealed again under the same index", async () => {
+    const { clock, database, backend } = start();
+    backend.putRecord(2, 0, false, bytes("v"));
+    backend.sealEntry(3, 1);
+    clock.fire();
+    database.settle();
+    await turn();
+    backend.deleteRecord(2, 0, false);
+    backend.sealEntry(3, 1);
+    clock.fire();
+    database.settle();
+    await turn();
+    expect(start(database.reopened()).backend.getRecord(2, 0)).toBeUndefined();
   });
 
   test("begin at the limit of operations, one at a time, and writers are asked to wait", async () => {

@@ -4,7 +4,8 @@
  * Writes go to the current generation of the buffer. At the end of an entry, once 100 ms have passed since the first
  * uncommitted one or 10 000 operations have gathered, the generation is handed to the database as one transaction, with
  * the entry's index and term in it, and a new one is begun. One commit is under way at a time; reads consult both
- * generations until it is durable and the database's readers see it. A commit never cuts an entry.
+ * generations until it is durable and the database's readers see it. A commit never cuts an entry: one that is asked for
+ * within an entry takes the entries before it, and leaves the generation in place.
  *
  * If the database is slower than the writers, `isCongested` asks them to wait; nothing is refused here, as an entry once
  * begun must be finished. A failed commit is final: what is on disk is unknown, and the member must stop.
@@ -24,7 +25,7 @@ import { type Database, type DatabaseSize, tableNames } from "./database.js";
 import { Generation } from "./generation.js";
 import { LongRows } from "./long-rows.js";
 import { RecordMerge } from "./record-merge.js";
-import { isTombstoneKey, readMain, readSub, writeRevisionKey, writeUint64 } from "./revision-key.js";
+import { isTombstoneKey, readMain, readSub, readUint64, writeRevisionKey, writeUint64 } from "./revision-key.js";
 
 export interface BufferedBackendOptions {
   readonly clock: Clock;
@@ -58,13 +59,16 @@ export class BufferedBackend implements Backend {
   readonly #longRows: LongRows;
   readonly #scratch = new Uint8Array(18);
   #current = new Generation(keyTable);
+  /** What the commit under way will make durable, unless it was begun within an entry. */
   #committing: Generation | undefined;
-  /** Operations of `#current` at the last seal: more now means that an entry is under way. */
-  #sealedOperations = 0;
-  /** Index and term of the last sealed entry; those of `meta` are brought up to date when asked for or committed. */
+  #isCommitting = false;
+  /** Index and term of the last sealed entry. The rows of `meta` are written when they are read; a commit has its own. */
   #sealedIndex = 0;
   #sealedTerm = 0;
   #storedIndex = 0;
+  /** Sealed operations of `#current` that a commit within an entry has taken. */
+  #takenOperations = 0;
+  #takenIndex: number;
   #durableIndex: number;
   #commitDue = false;
   #timer: Timer | undefined;
@@ -85,7 +89,12 @@ export class BufferedBackend implements Backend {
     this.#size = options.database.size();
     this.#longRows = new LongRows(options.database, options.digest);
     const stored = options.database.get(metaTable, consistentIndexKey);
-    this.#durableIndex = stored === undefined ? 0 : readMain(stored);
+    this.#durableIndex = stored === undefined ? 0 : readUint64(stored, 0);
+    this.#takenIndex = this.#durableIndex;
+    this.#sealedIndex = this.#durableIndex;
+    this.#storedIndex = this.#durableIndex;
+    const term = options.database.get(metaTable, termKey);
+    this.#sealedTerm = term === undefined ? 0 : readUint64(term, 0);
   }
 
   /** Index of the last entry whose effects are on disk: the raft log may be cut up to here. */
@@ -105,7 +114,7 @@ export class BufferedBackend implements Backend {
 
   /** Whether writers should wait: a whole batch has gathered behind the commit under way. */
   get isCongested(): boolean {
-    return this.#committing !== undefined && this.#isFull();
+    return this.#isCommitting && this.#isFull();
   }
 
   /** Resolves when `isCongested` is false, or a commit failed. */
@@ -205,14 +214,14 @@ export class BufferedBackend implements Backend {
     assert(index >= this.#sealedIndex, "entries are sealed in the order of their indexes");
     this.#sealedIndex = index;
     this.#sealedTerm = term;
-    this.#sealedOperations = this.#current.operations;
+    this.#current.seal();
     if (this.#commitDue || this.#isFull()) this.#startCommit();
     else this.#timer ??= this.#clock.setTimer(this.#intervalMs, () => this.#intervalPassed());
   }
 
   requestCommit(): void {
     this.#commitDue = true;
-    if (this.#current.operations === this.#sealedOperations) this.#startCommit();
+    this.#startCommit();
   }
 
   sizeBytes(): number {
@@ -224,17 +233,14 @@ export class BufferedBackend implements Backend {
   }
 
   /**
-   * Commits what is sealed, if no entry is under way, and closes the database. An unfinished entry is dropped, with what
-   * was sealed since the last commit: the log has it.
+   * Commits what is sealed and closes the database. An unfinished entry is dropped: the log has it.
    */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#timer?.cancel();
-    while (this.#committing !== undefined) await this.#commit;
-    if (this.#failure === undefined && this.#current.operations === this.#sealedOperations) {
-      this.#startCommit();
-      while (this.#committing !== undefined) await this.#commit;
-    }
+    while (this.#isCommitting) await this.#commit;
+    this.#startCommit();
+    while (this.#isCommitting) await this.#commit;
     this.#closed = true;
     await this.#database.close();
   }
@@ -278,30 +284,42 @@ export class BufferedBackend implements Backend {
     this.requestCommit();
   }
 
-  /** Puts the last sealed index and term where they are read and committed. */
+  /** Puts the last sealed index and term where `meta` is read. */
   #storeIndex(): void {
     if (this.#storedIndex === this.#sealedIndex) return;
-    const wasSealed = this.#current.operations === this.#sealedOperations;
-    this.#current.setRow(metaTable, consistentIndexKey, uint64(this.#sealedIndex));
-    if (this.#sealedTerm > 0) this.#current.setRow(metaTable, termKey, uint64(this.#sealedTerm));
-    if (wasSealed) this.#sealedOperations = this.#current.operations;
+    const isWithinEntry = this.#current.isWithinEntry;
+    for (const [table, key, value] of this.#indexRows()) this.#current.setRow(table, key, value);
+    if (!isWithinEntry) this.#current.seal();
     this.#storedIndex = this.#sealedIndex;
   }
 
-  /** Commits the current generation, in which no entry is under way, or leaves it to the end of the commit under way. */
+  #indexRows(): readonly (readonly [number, Uint8Array, Uint8Array])[] {
+    if (this.#sealedIndex === 0) return [];
+    const index = [metaTable, consistentIndexKey, uint64(this.#sealedIndex)] as const;
+    return this.#sealedTerm === 0 ? [index] : [index, [metaTable, termKey, uint64(this.#sealedTerm)]];
+  }
+
+  /** Commits what is sealed and not yet taken, unless a commit is under way: its end begins the next one. */
   #startCommit(): void {
-    if (this.#committing !== undefined || this.#failure !== undefined || this.#closed) return;
-    this.#commitDue = false;
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#storeIndex();
-    const index = this.#sealedIndex;
+    if (this.#isCommitting || this.#failure !== undefined || this.#closed) return;
     const generation = this.#current;
-    if (generation.operations === 0) return;
-    this.#committing = generation;
-    this.#current = new Generation(keyTable);
-    this.#sealedOperations = 0;
-    this.#commit = this.#database.commit(generation.encode()).then(
+    const isWithinEntry = generation.isWithinEntry;
+    if (!isWithinEntry) {
+      this.#commitDue = false;
+      this.#timer?.cancel();
+      this.#timer = undefined;
+    }
+    const index = this.#sealedIndex;
+    if (generation.sealedOperations === this.#takenOperations && index === this.#takenIndex) return;
+    const batch = generation.encodeSealed(this.#indexRows());
+    this.#takenIndex = index;
+    this.#takenOperations = isWithinEntry ? generation.sealedOperations : 0;
+    if (!isWithinEntry) {
+      this.#committing = generation;
+      this.#current = new Generation(keyTable);
+    }
+    this.#isCommitting = true;
+    this.#commit = this.#database.commit(batch).then(
       (size) => this.#committed(index, size),
       (error: unknown) => this.#failed(error instanceof Error ? error : new Error(String(error))),
     );
@@ -311,19 +329,20 @@ export class BufferedBackend implements Backend {
     // Readers must see the commit before the buffer forgets it.
     this.#database.refresh();
     this.#committing = undefined;
+    this.#isCommitting = false;
     this.#size = size;
     this.#durableIndex = Math.max(this.#durableIndex, index);
     const settled = this.#waiters.filter((waiter) => waiter.index <= this.#durableIndex);
     this.#waiters = this.#waiters.filter((waiter) => waiter.index > this.#durableIndex);
     for (const waiter of settled) waiter.resolve();
-    const isBetweenEntries = this.#current.operations === this.#sealedOperations;
-    if (isBetweenEntries && (this.#commitDue || this.#waiters.length > 0 || this.#isFull())) this.#startCommit();
+    if (this.#commitDue || this.#waiters.length > 0 || this.#isFull()) this.#startCommit();
     if (!this.isCongested) for (const resolve of this.#reliefWaiters.splice(0)) resolve();
   }
 
   #failed(error: Error): void {
     this.#failure = error;
     this.#committing = undefined;
+    this.#isCommitting = false;
     for (const waiter of this.#waiters.splice(0)) waiter.reject(error);
     for (const resolve of this.#reliefWaiters.splice(0)) resolve();
     this.#onFailure(error);

@@ -7,7 +7,8 @@
  */
 
 import { latin1FromBytes } from "@etcd-ts/api";
-import { BatchWriter } from "./batch.js";
+import { type BatchPlace, BatchWriter, batchStart } from "./batch.js";
+import type { Batch } from "./database.js";
 import { deleted, RecordLane } from "./record-lane.js";
 import { writeRevisionKey } from "./revision-key.js";
 
@@ -15,6 +16,10 @@ import { writeRevisionKey } from "./revision-key.js";
 export interface BufferedRow {
   readonly key: Uint8Array;
   readonly value: Uint8Array | undefined;
+  /** Operations before the one that wrote it: below `sealedOperations`, it belongs to a sealed entry. */
+  readonly operation: number;
+  /** The last sealed state of the row, if it is not this one. */
+  readonly sealed: BufferedRow | undefined;
 }
 
 export class Generation {
@@ -27,6 +32,8 @@ export class Generation {
   readonly #scratch = new Uint8Array(18);
   #rowOperations = 0;
   #rowBytes = 0;
+  #sealedOperations = 0;
+  #sealedPlace: BatchPlace = batchStart;
 
   constructor(keyTable: number) {
     this.#keyTable = keyTable;
@@ -35,6 +42,22 @@ export class Generation {
   /** Operations buffered; a measure of work. */
   get operations(): number {
     return this.#batch.operations + this.#rowOperations;
+  }
+
+  /** Operations of sealed entries. */
+  get sealedOperations(): number {
+    return this.#sealedOperations;
+  }
+
+  /** Whether an entry is under way: it has written, and is not sealed. */
+  get isWithinEntry(): boolean {
+    return this.operations > this.#sealedOperations;
+  }
+
+  /** Ends an entry. */
+  seal(): void {
+    this.#sealedOperations = this.operations;
+    this.#sealedPlace = this.#batch.place;
   }
 
   /** Bytes buffered. */
@@ -87,7 +110,10 @@ export class Generation {
       rows = new Map();
       this.#rows.set(table, rows);
     }
-    rows.set(latin1FromBytes(key), { key: key.slice(), value: value?.slice() });
+    const text = latin1FromBytes(key);
+    const replaced = rows.get(text);
+    const sealed = replaced !== undefined && this.#isSealed(replaced) ? replaced : replaced?.sealed;
+    rows.set(text, { key: key.slice(), value: value?.slice(), operation: this.operations, sealed });
     this.#rowOperations++;
     this.#rowBytes += key.length + (value?.length ?? 0);
   }
@@ -101,13 +127,20 @@ export class Generation {
     return this.#rows.get(table) ?? [];
   }
 
-  /** All operations, for the database. Rows replaced within the generation count once. */
-  encode(): readonly Uint8Array[] {
-    for (const [table, rows] of this.#rows) {
-      for (const row of rows.values()) this.#batch.add(table, row.key, row.value);
+  #isSealed(row: BufferedRow): boolean {
+    return row.operation < this.#sealedOperations;
+  }
+
+  /** The operations of all sealed entries, then `last`, for the database. Rows replaced meanwhile count once. */
+  encodeSealed(last: readonly (readonly [table: number, key: Uint8Array, value: Uint8Array])[]): Batch {
+    const rows = new BatchWriter();
+    for (const [table, byKey] of this.#rows) {
+      for (const row of byKey.values()) {
+        const sealed = this.#isSealed(row) ? row : row.sealed;
+        if (sealed !== undefined) rows.add(table, sealed.key, sealed.value);
+      }
     }
-    this.#rowOperations = 0;
-    this.#rowBytes = 0;
-    return this.#batch.copy();
+    for (const [table, key, value] of last) rows.add(table, key, value);
+    return [...this.#batch.copyUpTo(this.#sealedPlace), ...rows.copyUpTo(rows.place)];
   }
 }
