@@ -70,7 +70,8 @@ export class MemoryBackend implements Backend {
   }
 
   putRecord(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    const previous = this.#records.get(main, sub, tombstone)?.slice();
+    const isNew = this.#records.isAfterLast(main, sub);
+    const previous = isNew ? undefined : this.#records.get(main, sub, tombstone)?.slice();
     this.#undo.push({ bucket: "key", main, sub, tombstone, value: previous });
     this.#records.put(main, sub, tombstone, value);
     this.#account(

@@ -25,6 +25,9 @@ interface Chunk {
 
 export class RecordRows {
   readonly #chunks: Chunk[] = [];
+  /** Revision of each chunk's first row, so that a search does not touch the chunks. */
+  readonly #firstMains: number[] = [];
+  readonly #firstSubs: number[] = [];
 
   /** A view that is valid until the next write. */
   get(main: number, sub: number, tombstone: boolean): Uint8Array | undefined {
@@ -36,26 +39,45 @@ export class RecordRows {
 
   /** Adds or replaces a row. `value` is copied. */
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
-    if (this.#chunks.length === 0) this.#chunks.push(newChunk(0));
-    let chunkAt = this.#chunkIndexOf(main, sub);
+    if (this.#chunks.length === 0) this.#insertChunk(0, newChunk(0));
+    let chunkAt = this.isAfterLast(main, sub) ? this.#chunks.length - 1 : this.#chunkIndexOf(main, sub);
     let chunk = this.#chunks[chunkAt] as Chunk;
-    const found = findRow(chunk, main, sub, tombstone);
+    let at = lowerBound(chunk, main, sub);
+    const found = findRowFrom(chunk, at, main, sub, tombstone);
     if (found >= 0) {
       replaceValue(chunk, found, value);
       return;
     }
-    let at = lowerBound(chunk, main, sub);
     // A put's row sorts before a tombstone's row of the same revision, as their byte keys do.
     if (tombstone && at < chunk.count && chunk.mains[at] === main && chunk.subs[at] === sub) at++;
     if (chunk.count === rowsPerChunk) {
       const keep = at === chunk.count && chunkAt === this.#chunks.length - 1 ? chunk.count : chunk.count >>> 1;
-      this.#chunks.splice(chunkAt + 1, 0, splitChunk(chunk, keep));
+      this.#insertChunk(chunkAt + 1, splitChunk(chunk, keep));
       if (at >= keep) {
         at -= keep;
         chunk = this.#chunks[++chunkAt] as Chunk;
       }
     }
     insertRow(chunk, at, main, sub, tombstone, value);
+    if (at === 0) this.#noteFirst(chunkAt);
+  }
+
+  /** Whether (main, sub) sorts after every row. */
+  isAfterLast(main: number, sub: number): boolean {
+    const last = this.#chunks.at(-1);
+    return last === undefined || last.count === 0 || compareRow(last, last.count - 1, main, sub) < 0;
+  }
+
+  #insertChunk(at: number, chunk: Chunk): void {
+    this.#chunks.splice(at, 0, chunk);
+    this.#firstMains.splice(at, 0, chunk.mains[0] as number);
+    this.#firstSubs.splice(at, 0, chunk.subs[0] as number);
+  }
+
+  #noteFirst(chunkAt: number): void {
+    const chunk = this.#chunks[chunkAt] as Chunk;
+    this.#firstMains[chunkAt] = chunk.mains[0] as number;
+    this.#firstSubs[chunkAt] = chunk.subs[0] as number;
   }
 
   delete(main: number, sub: number, tombstone: boolean): void {
@@ -65,7 +87,13 @@ export class RecordRows {
     const at = findRow(chunk, main, sub, tombstone);
     if (at < 0) return;
     removeRow(chunk, at);
-    if (chunk.count === 0) this.#chunks.splice(chunkAt, 1);
+    if (chunk.count === 0) {
+      this.#chunks.splice(chunkAt, 1);
+      this.#firstMains.splice(chunkAt, 1);
+      this.#firstSubs.splice(chunkAt, 1);
+    } else if (at === 0) {
+      this.#noteFirst(chunkAt);
+    }
   }
 
   /** Rows with (loMain, loSub) ≤ (main, sub) < (hiMain, 0) ascending, until the visitor returns false. */
@@ -84,12 +112,13 @@ export class RecordRows {
 
   /** Index of the chunk where the row is or would be; 0 when there is no chunk. */
   #chunkIndexOf(main: number, sub: number): number {
+    const firstMains = this.#firstMains;
     let lo = 0;
-    let hi = this.#chunks.length;
+    let hi = firstMains.length;
     while (lo < hi) {
       const middle = (lo + hi) >>> 1;
-      const chunk = this.#chunks[middle] as Chunk;
-      if (compareRow(chunk, 0, main, sub) <= 0) lo = middle + 1;
+      const firstMain = firstMains[middle] as number;
+      if (firstMain < main || (firstMain === main && (this.#firstSubs[middle] as number) <= sub)) lo = middle + 1;
       else hi = middle;
     }
     return Math.max(0, lo - 1);
@@ -129,8 +158,22 @@ function lowerBound(chunk: Chunk, main: number, sub: number): number {
 }
 
 function findRow(chunk: Chunk, main: number, sub: number, tombstone: boolean): number {
+  // Most mains have one row, so most rows lie as far behind the first as their mains are apart.
+  const guess = main - (chunk.mains[0] as number);
+  if (
+    guess >= 0 &&
+    guess < chunk.count &&
+    compareRow(chunk, guess, main, sub) === 0 &&
+    chunk.tombstones[guess] === (tombstone ? 1 : 0)
+  ) {
+    return guess;
+  }
+  return findRowFrom(chunk, lowerBound(chunk, main, sub), main, sub, tombstone);
+}
+
+function findRowFrom(chunk: Chunk, from: number, main: number, sub: number, tombstone: boolean): number {
   const mark = tombstone ? 1 : 0;
-  for (let at = lowerBound(chunk, main, sub); at < chunk.count && compareRow(chunk, at, main, sub) === 0; at++) {
+  for (let at = from; at < chunk.count && compareRow(chunk, at, main, sub) === 0; at++) {
     if (chunk.tombstones[at] === mark) return at;
   }
   return -1;
