@@ -11,7 +11,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
-const headerBytes = 48;
+const headerBytes = 40;
 const magic = 0x4c504c31;
 const sectorBytes = 512;
 
