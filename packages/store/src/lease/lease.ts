@@ -4,6 +4,7 @@
  */
 
 import type { HeapEntry } from "../deadline-heap.js";
+import type { ExpirySpread } from "./expiry-spread.js";
 
 export interface Lease extends HeapEntry {
   readonly id: bigint;
@@ -11,12 +12,25 @@ export interface Lease extends HeapEntry {
   readonly ttl: number;
   /** Seconds left at the last checkpoint; 0 means never checkpointed. */
   remainingTtl: number;
-  /** Monotonic ms; Infinity on a member that is not the primary lessor. */
+  /** Under which promotion the expiry and the places in the heaps were set: they are void under any other, or none. */
+  promotion: Promotion | undefined;
+  /** Monotonic ms. */
   expiryMs: number;
   /** The attached keys (latin1 strings): none, one, or many. */
   keys: undefined | string | Set<string>;
   /** Set while the lease waits for its next checkpoint. */
   checkpoint: CheckpointTimer | undefined;
+}
+
+/** One time at which this member became the primary lessor. */
+export interface Promotion {
+  readonly nowMs: number;
+  /** What every term is extended by. */
+  readonly extendMs: number;
+  /** Undefined while there are too few leases to pile up. */
+  readonly spread: ExpirySpread | undefined;
+  /** Leases that were not looked at in their turn. */
+  readonly rest: Iterator<Lease, unknown>;
 }
 
 /** Place of a lease in the checkpoint heap. */
@@ -29,7 +43,8 @@ export function newLease(id: bigint, ttl: number, remainingTtl: number): Lease {
     id,
     ttl,
     remainingTtl,
-    expiryMs: Number.POSITIVE_INFINITY,
+    promotion: undefined,
+    expiryMs: 0,
     keys: undefined,
     checkpoint: undefined,
     dueMs: 0,

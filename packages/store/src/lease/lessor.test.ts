@@ -7,6 +7,16 @@ function newLessor(options?: Partial<LessorOptions>): { backend: MemoryBackend; 
   return { backend, lessor: new Lessor(backend, { ttlSecondsMin: 2, ...options }) };
 }
 
+/** When a lease expires, found by asking for what is left at ever later times. */
+function expiresAt(lessor: Lessor, id: bigint): number {
+  for (let nowMs = 0; nowMs < 1e6; nowMs++) {
+    const result = lessor.timeToLive(id, nowMs);
+    // The seconds left turn from 0 to −1 one second after the expiry.
+    if (result.kind !== "found" || result.ttl < 0) return nowMs - 1000;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
 function leaseRows(backend: MemoryBackend): string[] {
   const rows: string[] = [];
   backend.scan("lease", new Uint8Array(0), undefined, (key, value) => {
@@ -60,10 +70,8 @@ describe("grant", () => {
     const { lessor } = newLessor();
     lessor.grant(1n, 10, 0);
     expect(lessor.takeExpired(1e15)).toEqual([]);
-    expect(lessor.nextExpiryMs()).toBe(Number.POSITIVE_INFINITY);
     lessor.promote(0, 1000);
     lessor.grant(2n, 10, 500);
-    expect(lessor.nextExpiryMs()).toBe(10_500);
     expect(lessor.takeExpired(10_499)).toEqual([]);
     expect(lessor.takeExpired(11_000)).toEqual([2n, 1n]);
   });
@@ -117,7 +125,7 @@ describe("renew", () => {
     lessor.promote(0, 0);
     expect(lessor.renew(2n, 0)).toEqual({ kind: "leaseNotFound" });
     expect(lessor.renew(1n, 9_999)).toEqual({ kind: "renewed", ttl: 10 });
-    expect(lessor.nextExpiryMs()).toBe(19_999);
+    expect(expiresAt(lessor, 1n)).toBe(19_999);
     expect(lessor.renew(1n, 19_999)).toEqual({ kind: "expired" });
   });
 
@@ -145,7 +153,7 @@ describe("renew", () => {
     lessor.grant(1n, 100, 0);
     lessor.checkpoint(1n, 40, { persist: true, nowMs: 0 });
     expect(lessor.renew(1n, 0)).toEqual({ kind: "renewed", ttl: 100 });
-    expect(lessor.nextExpiryMs()).toBe(40_000);
+    expect(expiresAt(lessor, 1n)).toBe(40_000);
   });
 
   it("asks for a checkpoint first where checkpoints are on, and goes on without when it failed", () => {
@@ -155,10 +163,10 @@ describe("renew", () => {
     lessor.checkpoint(1n, 40, { persist: true, nowMs: 0 });
     expect(lessor.renew(1n, 0)).toEqual({ kind: "checkpointFirst" });
     expect(lessor.renew(1n, 0, { afterCheckpoint: true })).toEqual({ kind: "renewed", ttl: 100 });
-    expect(lessor.nextExpiryMs()).toBe(40_000);
+    expect(expiresAt(lessor, 1n)).toBe(40_000);
     lessor.checkpoint(1n, 0, { persist: true, nowMs: 0 });
     expect(lessor.renew(1n, 0)).toEqual({ kind: "renewed", ttl: 100 });
-    expect(lessor.nextExpiryMs()).toBe(100_000);
+    expect(expiresAt(lessor, 1n)).toBe(100_000);
   });
 });
 
@@ -243,6 +251,24 @@ describe("promote", () => {
     }
     expect(seconds).toBeGreaterThanOrEqual(count / perSecond);
     expect(lessor.timeToLive(1n, 0)).toMatchObject({ ttl: 11 });
+  });
+
+  it("is carried out in steps, and at once for a lease that is asked for", () => {
+    const { lessor } = newLessor();
+    for (let id = 1n; id <= 5n; id++) lessor.grant(id, 10, 0);
+    lessor.promote(0, 1000);
+    expect(lessor.renew(4n, 2000)).toEqual({ kind: "renewed", ttl: 10 });
+    expect(lessor.remove(5n)).toBe(true);
+    lessor.checkpoint(3n, 4, { persist: false, nowMs: 0 });
+    expect(lessor.promotionStep(2)).toBe(true);
+    // Over before it is through: the next one starts from the beginning.
+    lessor.promote(500, 1000);
+    expect(lessor.promotionStep(4)).toBe(true);
+    expect(lessor.promotionStep(4)).toBe(false);
+    expect(lessor.list()).toEqual([3n, 1n, 2n, 4n]);
+    expect([1n, 2n, 3n, 4n].map((id) => expiresAt(lessor, id))).toEqual([11_500, 11_500, 5_500, 11_500]);
+    lessor.demote();
+    expect(lessor.promotionStep(4)).toBe(false);
   });
 
   it("does not spread fewer leases than the revoke rate", () => {

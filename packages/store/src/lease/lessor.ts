@@ -7,6 +7,9 @@
  * `takeExpired` tells the leader which revokes to propose, and the applied revoke removes the lease. Time is always an
  * argument, monotonic milliseconds.
  *
+ * A promotion gives every lease a new expiry. With a million leases that is a second's work, so a promotion only begins it:
+ * each lease is *refreshed* when somebody asks for it, or in its turn, `promotionStep` by `promotionStep`.
+ *
  * The attachments are not stored: the keys carry their lease's id, and the store attaches them again at boot.
  *
  * Left to others: who is the leader and whether that is still true, proposals, waiting, authorisation.
@@ -18,7 +21,17 @@ import { limits, type Reason } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
 import { DeadlineHeap } from "../deadline-heap.js";
-import { addKey, type CheckpointTimer, deleteKey, fullTermMs, type Lease, newLease, sortedKeys } from "./lease.js";
+import { ExpirySpread } from "./expiry-spread.js";
+import {
+  addKey,
+  type CheckpointTimer,
+  deleteKey,
+  fullTermMs,
+  type Lease,
+  newLease,
+  type Promotion,
+  sortedKeys,
+} from "./lease.js";
 import { decodeLeaseRow, encodeLeaseRow, leaseRowKey } from "./lease-record.js";
 import {
   leaseCheckpointBatchMax,
@@ -27,6 +40,7 @@ import {
   leaseExpiredRetryMs,
   leaseSpreadCountMin,
   leaseSpreadPerSecond,
+  promotionStepCount,
 } from "./limits.js";
 
 export interface LessorOptions {
@@ -77,8 +91,6 @@ export interface LeaseCheckpoint {
 /** What ended the wait for an expired lease. */
 export type Settled = "revoked" | "demoted";
 
-const forever = Number.POSITIVE_INFINITY;
-
 /**
  * Smallest TTL of a cluster: one and a half election timeouts, counted in whole ticks, rounded up to a second.
  * Source: server/etcdserver/server.go (minTTL).
@@ -98,10 +110,9 @@ export class Lessor {
 
   readonly #leases = new Map<bigint, Lease>();
   readonly #leaseOfKey = new Map<string, Lease>();
-  #primary = false;
-  /** Empty unless primary. */
-  readonly #expiries = new DeadlineHeap<Lease>();
-  readonly #checkpointTimers = new DeadlineHeap<CheckpointTimer>();
+  #promotion: Promotion | undefined;
+  #expiries = new DeadlineHeap<Lease>();
+  #checkpointTimers = new DeadlineHeap<CheckpointTimer>();
   readonly #waiters = new Map<bigint, Set<(settled: Settled) => void>>();
 
   constructor(backend: Backend, options: LessorOptions) {
@@ -136,7 +147,7 @@ export class Lessor {
   }
 
   get isPrimary(): boolean {
-    return this.#primary;
+    return this.#promotion !== undefined;
   }
 
   // Replicated: called by apply.
@@ -153,7 +164,8 @@ export class Lessor {
     const lease = newLease(id, Math.max(ttl, this.#ttlSecondsMin), 0);
     this.#leases.set(id, lease);
     this.#persist(lease);
-    if (this.#primary) {
+    if (this.#promotion !== undefined) {
+      this.#enter(lease, this.#promotion);
       this.#expireAt(lease, nowMs + fullTermMs(lease));
       this.#scheduleCheckpoint(lease, nowMs);
     }
@@ -169,8 +181,10 @@ export class Lessor {
     if (lease === undefined) return false;
     for (const key of sortedKeys(lease)) this.#leaseOfKey.delete(key);
     this.#leases.delete(id);
-    this.#expiries.remove(lease);
-    if (lease.checkpoint !== undefined) this.#checkpointTimers.remove(lease.checkpoint);
+    if (this.#promotion !== undefined && lease.promotion === this.#promotion) {
+      this.#expiries.remove(lease);
+      if (lease.checkpoint !== undefined) this.#checkpointTimers.remove(lease.checkpoint);
+    }
     this.#backend.delete("lease", leaseRowKey(id));
     this.#settle(id, "revoked");
     return true;
@@ -214,9 +228,10 @@ export class Lessor {
   checkpoint(id: bigint, remainingTtl: number, options: { persist: boolean; nowMs: number }): void {
     const lease = this.#leases.get(id);
     if (lease === undefined) return;
+    this.#refresh(lease);
     lease.remainingTtl = remainingTtl;
     if (options.persist) this.#persist(lease);
-    if (this.#primary) this.#scheduleCheckpoint(lease, options.nowMs);
+    if (this.#promotion !== undefined) this.#scheduleCheckpoint(lease, options.nowMs);
   }
 
   // Local to the leader.
@@ -224,29 +239,40 @@ export class Lessor {
   /**
    * Makes this member the primary lessor: every lease gets its term again plus `extendMs` (one election timeout), because
    * nobody knows how much the former leader had renewed. Many leases that would now expire together are spread out.
+   * Call `promotionStep` until it returns false, within the shortest term.
    */
   promote(nowMs: number, extendMs: number): void {
-    this.#primary = true;
-    for (const lease of this.#leases.values()) {
-      this.#expireAt(lease, nowMs + extendMs + fullTermMs(lease));
-      this.#scheduleCheckpoint(lease, nowMs);
+    const spread = this.#leases.size < this.#spreadCountMin ? undefined : new ExpirySpread(this.#spreadPerSecond);
+    this.#promotion = { nowMs, extendMs, spread, rest: this.#leases.values() };
+    this.#expiries = new DeadlineHeap();
+    this.#checkpointTimers = new DeadlineHeap();
+  }
+
+  /** Goes on with the work of the last promotion, `countMax` leases of it. Returns whether there is more. */
+  promotionStep(countMax: number = promotionStepCount): boolean {
+    const rest = this.#promotion?.rest;
+    if (rest === undefined) return false;
+    for (let count = 0; count < countMax; count++) {
+      const next = rest.next();
+      if (next.done === true) return false;
+      this.#refresh(next.value);
     }
-    if (this.#leases.size >= this.#spreadCountMin) this.#spread(nowMs, extendMs);
+    return true;
   }
 
   /** Makes all expiries forever; waits on expired leases end. */
   demote(): void {
-    this.#primary = false;
-    this.#expiries.clear();
-    this.#checkpointTimers.clear();
-    for (const lease of this.#leases.values()) lease.expiryMs = forever;
+    this.#promotion = undefined;
+    this.#expiries = new DeadlineHeap();
+    this.#checkpointTimers = new DeadlineHeap();
     for (const id of [...this.#waiters.keys()]) this.#settle(id, "demoted");
   }
 
   renew(id: bigint, nowMs: number, options?: { afterCheckpoint: boolean }): RenewResult {
-    if (!this.#primary) return { kind: "notPrimary" };
+    if (this.#promotion === undefined) return { kind: "notPrimary" };
     const lease = this.#leases.get(id);
     if (lease === undefined) return { kind: "leaseNotFound" };
+    this.#refresh(lease);
     if (lease.expiryMs <= nowMs) return { kind: "expired" };
     if (this.#checkpoints && lease.remainingTtl > 0 && options?.afterCheckpoint !== true)
       return { kind: "checkpointFirst" };
@@ -257,15 +283,17 @@ export class Lessor {
   timeToLive(id: bigint, nowMs: number): TimeToLiveResult {
     const lease = this.#leases.get(id);
     if (lease === undefined) return { kind: "leaseNotFound" };
-    if (lease.expiryMs === forever) return { kind: "notPrimary" };
+    if (this.#promotion === undefined) return { kind: "notPrimary" };
+    this.#refresh(lease);
     // Adding 0 turns −0, which would be printed, into 0.
     return { kind: "found", ttl: Math.trunc((lease.expiryMs - nowMs) / 1000) + 0, grantedTtl: lease.ttl };
   }
 
   /** Ids of all leases, the one that expires first at the front; in no particular order where none expires. */
   list(): bigint[] {
+    while (this.promotionStep());
     const leases = [...this.#leases.values()];
-    if (this.#primary) leases.sort(byExpiry);
+    if (this.#promotion !== undefined) leases.sort((left, right) => left.expiryMs - right.expiryMs);
     return leases.map((lease) => lease.id);
   }
 
@@ -274,7 +302,7 @@ export class Lessor {
    * primary lessor ("demoted"; at once if it is not). Returns a function that gives up the wait.
    */
   onSettled(id: bigint, callback: (settled: Settled) => void): () => void {
-    if (!this.#leases.has(id) || !this.#primary) {
+    if (!this.#leases.has(id) || this.#promotion === undefined) {
       callback(this.#leases.has(id) ? "demoted" : "revoked");
       return () => {};
     }
@@ -299,6 +327,7 @@ export class Lessor {
    * for proposals: what is not taken waits here.
    */
   takeExpired(nowMs: number, limit: number = leaseExpiredBatchMax): bigint[] {
+    this.promotionStep();
     const expired: bigint[] = [];
     while (expired.length < limit) {
       const lease = this.#expiries.peek();
@@ -308,11 +337,6 @@ export class Lessor {
       expired.push(lease.id);
     }
     return expired;
-  }
-
-  /** When `takeExpired` next has something to hand out, monotonic ms; Infinity when nothing is waiting. */
-  nextExpiryMs(): number {
-    return this.#expiries.peek()?.dueMs ?? forever;
   }
 
   /**
@@ -334,8 +358,26 @@ export class Lessor {
     return checkpoints;
   }
 
+  /** Gives the lease its expiry under the current promotion, if there is one and it has none yet. */
+  #refresh(lease: Lease): void {
+    const promotion = this.#promotion;
+    if (promotion === undefined || lease.promotion === promotion) return;
+    this.#enter(lease, promotion);
+    const remainingMs = promotion.extendMs + fullTermMs(lease);
+    const delayMs = promotion.spread?.delayMs(remainingMs) ?? 0;
+    this.#expireAt(lease, promotion.nowMs + remainingMs + delayMs);
+    this.#scheduleCheckpoint(lease, promotion.nowMs);
+  }
+
+  /** What the lease knows of the heaps of former promotions is void. */
+  #enter(lease: Lease, promotion: Promotion): void {
+    lease.promotion = promotion;
+    lease.position = -1;
+    lease.checkpoint = undefined;
+  }
+
   #expireAt(lease: Lease, expiryMs: number): void {
-    assert(this.#primary, "only the primary lessor sets expiries");
+    assert(lease.promotion === this.#promotion, "an expiry belongs to the current promotion");
     lease.expiryMs = expiryMs;
     this.#expiries.set(lease, expiryMs);
   }
@@ -344,32 +386,6 @@ export class Lessor {
     if (!this.#checkpoints || fullTermMs(lease) <= this.#checkpointIntervalMs) return;
     lease.checkpoint ??= { lease, dueMs: 0, position: -1 };
     this.#checkpointTimers.set(lease.checkpoint, nowMs + this.#checkpointIntervalMs);
-  }
-
-  /**
-   * Leases that piled up are revoked at a limited rate, and those at the end would live on for long, unrenewed and
-   * expired. So within each window of a second only a target number keeps its time: the n-th above it is delayed by
-   * n/target seconds after the window's base, and the window grows with it. Source: server/lease/lessor.go (Promote).
-   */
-  #spread(nowMs: number, extendMs: number): void {
-    const leases = [...this.#leases.values()].sort(byExpiry);
-    let baseMs = (leases[0]?.expiryMs ?? nowMs) - nowMs;
-    let windowEndMs = baseMs + 1000;
-    let count = 0;
-    for (const lease of leases) {
-      const remainingMs = lease.expiryMs - nowMs;
-      if (remainingMs > windowEndMs) {
-        baseMs = remainingMs;
-        windowEndMs = baseMs + 1000;
-        count = 1;
-        continue;
-      }
-      count++;
-      if (count <= this.#spreadPerSecond) continue;
-      const delayMs = (1000 * count) / this.#spreadPerSecond - (remainingMs - baseMs);
-      windowEndMs = baseMs + delayMs;
-      this.#expireAt(lease, nowMs + extendMs + delayMs + fullTermMs(lease));
-    }
   }
 
   #persist(lease: Lease): void {
@@ -382,8 +398,4 @@ export class Lessor {
     this.#waiters.delete(id);
     for (const waiter of waiters) waiter(settled);
   }
-}
-
-function byExpiry(left: Lease, right: Lease): number {
-  return left.expiryMs - right.expiryMs;
 }

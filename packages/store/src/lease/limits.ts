@@ -19,3 +19,6 @@ export const leaseCheckpointBatchMax = 1000;
 
 /** After this long an expired lease that was handed out and still exists is handed out again. */
 export const leaseExpiredRetryMs = 7_000;
+
+/** How many leases one step of a promotion looks at: some milliseconds. */
+export const promotionStepCount = 5_000;
