@@ -133,8 +133,6 @@ export class Http2Connection {
   #keepaliveSentMs = -1;
   #lastPingMs = Number.NEGATIVE_INFINITY;
   #pingStrikes = 0;
-  /** Since the last PING we have sent headers or data, so that the next one is no strike. */
-  #sentSincePing = false;
   #sweep: TimerEntry;
   readonly #sweepIntervalMs: number;
 
@@ -278,19 +276,16 @@ export class Http2Connection {
 
   sendHeaders(stream: Http2Stream, block: Uint8Array, endStream: boolean): void {
     if (stream.closed) return;
-    this.#sentSincePing = true;
     this.#scheduler.sendHeaders(stream, block, endStream);
   }
 
   /** Room for `size` bytes of data: returns the offset in `target`. The stream must not be closed or ended. */
   reserveData(stream: Http2Stream, size: number): number {
-    this.#sentSincePing = true;
     return this.#scheduler.reserveData(stream, size);
   }
 
   /** As `reserveData`, for the last data of the stream: END_STREAM goes with them. */
   reserveLastData(stream: Http2Stream, size: number): number {
-    this.#sentSincePing = true;
     return this.#scheduler.reserveLastData(stream, size);
   }
 
@@ -302,17 +297,13 @@ export class Http2Connection {
   /** The whole answer in one step, or −1: see `SendScheduler.reserveAnswer`. The stream is finished by it. */
   reserveAnswer(stream: Http2Stream, head: Uint8Array, size: number, tail: Uint8Array): number {
     const at = this.#scheduler.reserveAnswer(stream, head, size, tail);
-    if (at >= 0) {
-      this.#sentSincePing = true;
-      this.#onLocalEnd(stream);
-    }
+    if (at >= 0) this.#onLocalEnd(stream);
     return at;
   }
 
   /** Ends our side of a stream behind what it has not sent yet. */
   endStream(stream: Http2Stream, trailers: Uint8Array | undefined): void {
     if (stream.closed || stream.localEnding) return;
-    this.#sentSincePing = true;
     this.#scheduler.end(stream, trailers);
   }
 
@@ -691,8 +682,9 @@ export class Http2Connection {
     const { keepalive } = this.limits;
     const sinceMs = this.nowMs - this.#lastPingMs;
     this.#lastPingMs = this.nowMs;
-    if (this.#sentSincePing) {
-      this.#sentSincePing = false;
+    // Clients measure the path by a PING for what they receive: one for each time we have written is no strike.
+    if (this.#scheduler.wrote) {
+      this.#scheduler.wrote = false;
       this.#pingStrikes = 0;
       return;
     }

@@ -35,6 +35,8 @@ export class SendScheduler {
   streamWindow: number = initialWindowBytes;
   /** Where the last `reserveData` or `reserveControl` made room. */
   target: Uint8Array = new Uint8Array(0);
+  /** Headers or data have been written since the owner has set this to false. */
+  wrote = false;
   /** Bytes of all streams that wait. */
   unsentBytes = 0;
   /** Bytes handed to the socket that it still holds. */
@@ -122,6 +124,7 @@ export class SendScheduler {
    */
   reserveAnswer(stream: Http2Stream, head: Uint8Array, size: number, tail: Uint8Array): number {
     if (!this.#fits(stream, size) || this.#announceTableOff) return -1;
+    this.wrote = true;
     const at = this.#output.reserve(head.length + frameHeaderBytes + size + tail.length);
     const target = this.#output.bytes;
     this.target = target;
@@ -217,6 +220,7 @@ export class SendScheduler {
   }
 
   #reserveFrame(stream: Http2Stream, size: number, flags: number): number {
+    this.wrote = true;
     const at = this.#output.reserve(frameHeaderBytes + size);
     this.target = this.#output.bytes;
     writeFrameHeader(this.target, at, size, FrameType.data, flags, stream.id);
@@ -299,6 +303,7 @@ export class SendScheduler {
       return false;
     }
     const last = size === stream.unsentBytes && stream.localEnding && stream.waitingTrailers === undefined;
+    this.wrote = true;
     let at = this.#output.reserve(frameHeaderBytes + size);
     const target = this.#output.bytes;
     writeFrameHeader(target, at, size, FrameType.data, last ? Flag.endStream : 0, stream.id);
@@ -330,6 +335,7 @@ export class SendScheduler {
   }
 
   #writeBlock(stream: Http2Stream, block: Uint8Array, endStream: boolean): void {
+    this.wrote = true;
     let bytes = block;
     if (this.#announceTableOff) {
       this.#announceTableOff = false;

@@ -471,6 +471,18 @@ describe("keepalive", () => {
     expect(server.over).toBeUndefined();
   });
 
+  it("takes a ping for what it wrote, not for what it was given to write", () => {
+    const server = MemoryServer.started(echo, { 4: 0x7fff_ffff });
+    // One answer that leaves in many turns, each of which a Go client measures by a PING.
+    server.receive(largeRequest(1, "/test.Echo/Unary", 1_000_000));
+    server.frames();
+    for (let i = 0; i < 20; i++) {
+      server.receive(ping(i), windowUpdate(0, 40_000));
+      server.frames();
+    }
+    expect(server.over).toBeUndefined();
+  });
+
   it("does not allow pings without streams more often than every two hours", () => {
     const server = MemoryServer.started(echo);
     for (let i = 0; i < 4; i++) {

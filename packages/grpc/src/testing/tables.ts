@@ -1,5 +1,5 @@
 /** A service with a method of each kind, for tests and for foreign peers. */
-import { type MessageWriter, type ServerCall, type ServiceTable, StatusCode } from "../call.js";
+import { type MessageWriter, type MethodHandler, type ServerCall, type ServiceTable, StatusCode } from "../call.js";
 
 export function writer(bytes: Uint8Array): MessageWriter {
   return (target, at) => target.set(bytes, at);
@@ -85,5 +85,6 @@ export function echoTable(): ServiceTable {
       },
     ],
     ["/test.Echo/Hang", { kind: "stream", open: () => ({ onMessage: () => undefined, onHalfClose: () => undefined }) }],
-  ] satisfies [string, unknown][] as [string, never][]);
+  ];
+  return new Map(methods);
 }
