@@ -1,7 +1,7 @@
 /**
  * Turns the values of the flags into a member's configuration, or says why it cannot.
  * Source: etcd server/embed/config.go Validate, server/etcdmain/config.go; the checks run in etcd's order, so that of
- * two mistakes the same one is reported.
+ * two mistakes the same one is reported. Rules about flags that are not supported yet come with their support.
  */
 
 import type { Note } from "./environment.js";
@@ -52,7 +52,6 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
   const log = buildLog(values);
   const urls = buildUrls(values, options);
   const initialCluster = buildInitialCluster(values, urls.initialAdvertisePeerUrls);
-  checkDiscovery(values, initialCluster);
   checkTicks(values);
   checkAdvertised(values, options);
   const autoCompaction = buildAutoCompaction(values);
@@ -60,7 +59,7 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
   const tls = buildTlsVersions(values);
   const clientTls = buildClientTls(values);
   const peerTls = buildPeerTls(values);
-  checkTransport(values, { urls, clientTls, peerTls });
+  checkTransport({ urls, clientTls, peerTls });
   const name = values.get("name");
   if (name === "default") {
     const message = "it isn't recommended to use default name, please set a value for --name";
@@ -237,25 +236,9 @@ function reachable(
 
 function buildInitialCluster(values: FlagValues, peerUrls: readonly MemberUrl[]): string {
   const text = values.get("initial-cluster");
-  const discovers = values.get("discovery-srv") !== "" || values.get("discovery-endpoints").length > 0;
-  if (discovers && !values.isSet("initial-cluster")) return "";
   const name = values.get("name");
   if (name === "default" || !hasDefault(values, "initial-cluster")) return text;
   return peerUrls.map((url) => `${name}=${url.text}`).join(",");
-}
-
-function checkDiscovery(values: FlagValues, initialCluster: string): void {
-  const endpoints = values.get("discovery-endpoints");
-  const token = values.get("discovery-token");
-  const ways = [initialCluster !== "", endpoints.length > 0, values.get("discovery-srv") !== ""];
-  if (ways.filter(Boolean).length > 1) {
-    throw new Refusal(
-      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"',
-    );
-  }
-  if ((token !== "") !== endpoints.length > 0) {
-    throw new Refusal("both --discovery-token and --discovery-endpoints must be set");
-  }
 }
 
 function checkTicks(values: FlagValues): void {
@@ -329,9 +312,6 @@ function buildTlsVersions(values: FlagValues): Pick<MemberConfig, "tlsMaxVersion
   if (tlsMinVersion === "TLS1.3" && tlsMaxVersion === "TLS1.2") {
     throw new Refusal(`min version (${tlsMinVersion}) is greater than max version (${tlsMaxVersion})`);
   }
-  if (tlsMinVersion === "TLS1.3" && values.get("cipher-suites").length > 0) {
-    throw new Refusal("cipher suites cannot be configured when only TLS1.3 is enabled");
-  }
   return { tlsMinVersion: tlsMinVersion ?? "TLS1.2", tlsMaxVersion };
 }
 
@@ -379,7 +359,7 @@ interface Transport {
   readonly peerTls: TlsFiles;
 }
 
-function checkTransport(values: FlagValues, { urls, clientTls, peerTls }: Transport): void {
+function checkTransport({ urls, clientTls, peerTls }: Transport): void {
   checkKeyPair(
     urls.listenPeerUrls,
     peerTls,
@@ -392,12 +372,6 @@ function checkTransport(values: FlagValues, { urls, clientTls, peerTls }: Transp
     throw new Refusal(
       `cannot bind both --listen-client-urls and --listen-client-http-urls on the same url ${url.text}`,
     );
-  }
-  if (peerTls.allowedCommonNames.length > 0 && peerTls.allowedHostnames.length > 0) {
-    throw new Refusal("--peer-cert-allowed-cn and --peer-cert-allowed-hostname are mutually exclusive");
-  }
-  if (clientTls.clientCertAuth && clientTls.trustedCaFile === "" && !values.get("auto-tls")) {
-    throw new Refusal("--client-cert-auth requires --trusted-ca-file");
   }
 }
 

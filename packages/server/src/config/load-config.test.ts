@@ -89,6 +89,11 @@ describe("defaults", () => {
     expect(config(argv).initialCluster).toBe("a=http://localhost:2380");
   });
 
+  test("an election timeout is 5 heartbeats or more", () => {
+    expect(config(["--election-timeout=500"]).electionMs).toBe(500);
+    expect(error(["--election-timeout=499"])).toMatch(/^1: --election-timeout\[499ms\] should be at least/);
+  });
+
   test("raft timeouts are not below 5 s", () => {
     expect(config(["--raft-read-timeout=1s", "--raft-write-timeout=7s"])).toMatchObject({
       raftReadTimeoutMs: 5000,

@@ -393,6 +393,9 @@ describe("bidirectional streams", () => {
     respond = () => undefined;
     calls[0]?.resumeReceiving();
     expect([requests.length, exchange.paused, halfClosed]).toEqual([2, false, 1]);
+    calls[0]?.pauseReceiving();
+    calls[0]?.resumeReceiving();
+    expect(halfClosed).toBe(1);
   });
 
   test("a client that leaves cancels the call", () => {

@@ -3,13 +3,13 @@
 import type { HttpHandler } from "@etcd-ts/grpc";
 import { answering, type HttpAnswer, pathOf, plainError } from "./answer.js";
 
-/** Handlers by exact path, or by prefix when the path ends in `/`. The longest match wins. */
+/** Handlers by exact path, or by prefix when the path ends in `/`. No prefix may begin another. */
 export type Routes = ReadonlyMap<string, HttpHandler>;
 
 const notFound = answering(() => plainError(404, "404 page not found"));
 
 export function createRouter(routes: Routes): HttpHandler {
-  const prefixes = [...routes.keys()].filter((path) => path.endsWith("/")).sort((a, b) => b.length - a.length);
+  const prefixes = [...routes.keys()].filter((path) => path.endsWith("/"));
   const find = (path: string): HttpHandler => {
     const clean = cleanPath(path);
     if (clean !== path) return redirecting(clean);
