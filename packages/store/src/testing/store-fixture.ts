@@ -127,6 +127,12 @@ export class StoreFixture {
     return this.#index + 1;
   }
 
+  /** What a received snapshot does: the state of another database replaces this one's. */
+  replace(backend: MemoryBackend): void {
+    runToEnd(this.machine.restoreTask(backend, new Budget(Number.POSITIVE_INFINITY)));
+    this.#index = this.machine.applied.index;
+  }
+
   get index(): number {
     return this.#index;
   }
