@@ -4,19 +4,12 @@
  * two mistakes the same one is reported. Rules about flags that are not supported yet come with their support.
  */
 
+import { parseAutoCompaction } from "./auto-compaction.js";
 import type { Note } from "./environment.js";
 import { type FlagValues, parseFlagText } from "./flag-values.js";
 import { type FlagName, flagNames, flagTable } from "./flags.js";
-import { durationError, formatDuration, parseDuration } from "./go-values.js";
-import type {
-  AutoCompaction,
-  HostFacts,
-  LogConfig,
-  LogLevelName,
-  MemberConfig,
-  TlsFiles,
-  TlsVersion,
-} from "./member-config.js";
+import { formatDuration } from "./go-values.js";
+import type { HostFacts, LogConfig, LogLevelName, MemberConfig, TlsFiles, TlsVersion } from "./member-config.js";
 import { isIpAddress, type MemberUrl, parseUrls } from "./member-url.js";
 import { accepted, type Parsed, refused } from "./parsed.js";
 
@@ -48,18 +41,22 @@ export function buildConfig(values: FlagValues, options: BuildOptions, notes: No
 }
 
 function build(values: FlagValues, options: BuildOptions, notes: Note[]): MemberConfig {
-  checkSupport(values, notes);
   const log = buildLog(values);
   const urls = buildUrls(values, options);
   const initialCluster = buildInitialCluster(values, urls.initialAdvertisePeerUrls);
   checkTicks(values);
   checkAdvertised(values, options);
-  const autoCompaction = buildAutoCompaction(values);
+  const autoCompaction = parseAutoCompaction(
+    values.get("auto-compaction-mode"),
+    values.get("auto-compaction-retention"),
+  );
+  if (autoCompaction.kind === "refused") throw new Refusal(autoCompaction.error);
   checkFeatures(values);
   const tls = buildTlsVersions(values);
   const clientTls = buildClientTls(values);
   const peerTls = buildPeerTls(values);
   checkTransport({ urls, clientTls, peerTls });
+  checkSupport(values, notes);
   const name = values.get("name");
   if (name === "default") {
     const message = "it isn't recommended to use default name, please set a value for --name";
@@ -97,7 +94,7 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
     raftReadTimeoutMs: Math.max(values.get("raft-read-timeout"), raftTimeoutMsMin),
     raftWriteTimeoutMs: Math.max(values.get("raft-write-timeout"), raftTimeoutMsMin),
     featureGates: values.get("feature-gates"),
-    autoCompaction,
+    autoCompaction: autoCompaction.value,
     corruptCheckMs: values.get("corrupt-check-time"),
     compactHashCheckMs: values.get("compact-hash-check-time"),
     compactionBatchLimit: values.get("compaction-batch-limit") || 1_000,
@@ -163,8 +160,9 @@ function buildLog(values: FlagValues): LogConfig {
   if (outputs.length > 1 && outputs.includes("default")) {
     throw new Refusal('multi logoutput for "default" is not supported yet');
   }
-  if (outputs.includes("systemd/journal")) throw new Refusal("--log-outputs=systemd/journal is not supported yet");
-  return { level, format, outputs: outputs.map((output) => (output === "default" ? "stderr" : output)) };
+  const other = outputs.find((output) => output !== "default" && output !== "stderr");
+  if (other !== undefined) throw new Refusal(`--log-outputs=${other} is not supported yet`);
+  return { level, format };
 }
 
 type Urls = Pick<
@@ -261,30 +259,6 @@ function checkAdvertised(values: FlagValues, { fromFile }: BuildOptions): void {
   if (!fromFile && values.isSet("listen-client-urls") && !values.isSet("advertise-client-urls")) {
     throw new Refusal("--advertise-client-urls is required when --listen-client-urls is set explicitly");
   }
-}
-
-const hourMs = 3_600_000;
-
-/** A whole number means hours or revisions; other text is a duration. Source: embed.parseCompactionRetention. */
-function buildAutoCompaction(values: FlagValues): AutoCompaction {
-  const mode = values.get("auto-compaction-mode");
-  if (mode !== "periodic" && mode !== "revision") {
-    throw new Refusal(`unknown auto-compaction-mode ${JSON.stringify(mode)}`);
-  }
-  const text = values.get("auto-compaction-retention");
-  const count = /^\+?\d+$/.test(text) ? Number(text) : undefined;
-  const durationMs = count === undefined ? parseDuration(text) : undefined;
-  if (count === undefined && durationMs === undefined) {
-    throw new Refusal(`error parsing CompactionRetention: ${durationError(text)}`);
-  }
-  if (mode === "revision") {
-    // etcd takes a duration's nanoseconds for revisions, which would compact never; nobody can have meant that.
-    if (count === undefined) throw new Refusal(`--auto-compaction-retention ${JSON.stringify(text)} must be a number`);
-    return count === 0 ? { kind: "off" } : { kind: "revision", retention: count };
-  }
-  const periodMs = durationMs ?? (count ?? 0) * hourMs;
-  if (periodMs < 0) throw new Refusal(`--auto-compaction-retention must be >=0 (set to ${text})`);
-  return periodMs === 0 ? { kind: "off" } : { kind: "periodic", periodMs };
 }
 
 function checkFeatures(values: FlagValues): void {

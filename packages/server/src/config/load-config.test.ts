@@ -58,7 +58,7 @@ describe("defaults", () => {
       autoCompaction: { kind: "off" },
       compactHashCheckMs: 60_000,
       watchProgressNotifyIntervalMs: 600_000,
-      log: { level: "info", format: "json", outputs: ["stderr"] },
+      log: { level: "info", format: "json" },
       cors: ["*"],
       hostWhitelist: ["*"],
     });
@@ -235,6 +235,8 @@ describe("command line", () => {
 
   test("what etcd has and this member not is refused, unless it is harmless", () => {
     expect(error(["--discovery-srv=example.org"])).toBe("1: --discovery-srv is not supported yet");
+    expect(error(["--log-outputs=stdout"])).toBe("1: --log-outputs=stdout is not supported yet");
+    expect(error(["--log-outputs=stderr"])).toBe("run");
     expect(error(["gateway", "start"])).toBe("1: etcd gateway is not supported yet");
     const result = load(["--enable-pprof", "--cluster-active-size=3"]);
     expect(result).toMatchObject({ kind: "run" });
@@ -244,15 +246,6 @@ describe("command line", () => {
         ["this flag has no effect", { flag: "cluster-active-size" }],
       ]),
     );
-  });
-
-  test("retention", () => {
-    const retention = (text: string, mode = "periodic") =>
-      config([`--auto-compaction-retention=${text}`, `--auto-compaction-mode=${mode}`]).autoCompaction;
-    expect(retention("2")).toEqual({ kind: "periodic", periodMs: 7_200_000 });
-    expect(retention("30m")).toEqual({ kind: "periodic", periodMs: 1_800_000 });
-    expect(retention("1000", "revision")).toEqual({ kind: "revision", retention: 1000 });
-    expect(retention("0", "revision")).toEqual({ kind: "off" });
   });
 
   test("gates of a stage do not touch those named", () => {
@@ -311,7 +304,8 @@ describe("configuration file", () => {
 
   test("sequences, blocks, YAML 1.1 switches, JSON, other case, null, repeated keys", () => {
     const file = `
-log-outputs: [stdout, stderr]
+log-outputs: [stderr]
+host-whitelist: b,a
 peer-transport-security:
   client-cert-auth: no
 PRE-VOTE: no
@@ -320,7 +314,7 @@ name: a
 name: b
 `;
     expect(config(["--config-file=c"], { file })).toMatchObject({
-      log: { outputs: ["stderr", "stdout"] },
+      hostWhitelist: ["a", "b"],
       preVote: false,
       walDir: undefined,
       name: "b",

@@ -1,5 +1,6 @@
 /** What a member is told at start: every setting, checked, with its unit in its name or comment. */
 
+import type { AutoCompaction } from "./auto-compaction.js";
 import type { FeatureGates } from "./feature-gates.js";
 import type { MemberUrl } from "./member-url.js";
 
@@ -92,11 +93,6 @@ export interface MemberConfig {
   readonly log: LogConfig;
 }
 
-export type AutoCompaction =
-  | { readonly kind: "off" }
-  | { readonly kind: "periodic"; readonly periodMs: number }
-  | { readonly kind: "revision"; readonly retention: number };
-
 /** Paths are "" when not given. */
 export interface TlsFiles {
   readonly certFile: string;
@@ -113,11 +109,10 @@ export interface TlsFiles {
   readonly skipClientSanVerification: boolean;
 }
 
+/** The log goes to standard error. */
 export interface LogConfig {
   readonly level: LogLevelName;
   readonly format: "json" | "console";
-  /** `stderr`, `stdout` or paths. */
-  readonly outputs: readonly string[];
 }
 
 /** Facts of the machine that the defaults depend on. */
