@@ -17,7 +17,7 @@ const ok = { code: StatusCode.ok, message: "" };
  * that its request spells ("code text"); *Hang* never ends.
  */
 export function echoTable(): ServiceTable {
-  return new Map([
+  const methods: [string, MethodHandler][] = [
     ["/test.Echo/Unary", { kind: "request", handle: (call, request) => call.respond(request.length, writer(request)) }],
     [
       "/test.Echo/Many",
