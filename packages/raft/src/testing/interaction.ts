@@ -56,6 +56,11 @@ class ScriptStorage extends MemoryStorage {
   override snapshot(): Snapshot {
     return this.latest;
   }
+
+  /** The state machine is durable, so that a restarted node goes on with its configuration. */
+  override initialState(): ReturnType<MemoryStorage["initialState"]> {
+    return { ...super.initialState(), confState: this.latest.metadata.confState };
+  }
 }
 
 interface ScriptNode {
@@ -128,6 +133,8 @@ export class InteractionEnvironment {
         return this.#deliverMessages(command);
       case "forget-leader":
         return this.#node(command).rawNode.forgetLeader();
+      case "forget-log":
+        return this.#forgetLog(command);
       case "log-level":
         this.#output.level = parseLevel(command.args[0]?.key ?? "");
         return;
@@ -223,10 +230,16 @@ export class InteractionEnvironment {
   #restart(command: Command): void {
     const { id, storage } = this.#node(command);
     const { config } = parseNodeOptions(command);
-    const { history, latest } = storage;
-    // The state machine survives as it was; the storage knows only the configuration of its own snapshot.
-    history.push(latest);
-    this.#startNode(id, storage, { ...config, applied: latest.metadata.index });
+    this.#startNode(id, storage, { ...config, applied: storage.latest.metadata.index });
+  }
+
+  /** `forget-log ID [options of add-nodes]`: the node comes back without its storage, which Raft does not allow. */
+  #forgetLog(command: Command): void {
+    const { id, storage } = this.#node(command);
+    const [founding] = storage.history;
+    const empty = new ScriptStorage(founding ?? emptySnapshot);
+    if (founding !== undefined) empty.applySnapshot(founding);
+    this.#startNode(id, empty, parseNodeOptions(command).config);
   }
 
   #compact(command: Command): void {
