@@ -4,6 +4,7 @@
  * two mistakes the same one is reported. Rules about flags that are not supported yet come with their support.
  */
 
+import { limits } from "@etcd-ts/api";
 import { parseAutoCompaction } from "./auto-compaction.js";
 import type { Note } from "./environment.js";
 import { type FlagValues, parseFlagText } from "./flag-values.js";
@@ -15,8 +16,7 @@ import { accepted, type Parsed, refused } from "./parsed.js";
 
 const electionMsMax = 50_000;
 const requestBytesWarning = 10 * 1024 * 1024;
-const quotaBytesWarning = 8 * 1024 ** 3;
-const quotaBytesDefault = 2 * 1024 ** 3;
+const progressNotifyMsMin = 100;
 const raftTimeoutMsMin = 5_000;
 const bcryptCostMin = 4;
 const bcryptCostMax = 31;
@@ -67,8 +67,8 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
     dataDir: values.get("data-dir") || `${name}.etcd`,
     walDir: values.get("wal-dir") || undefined,
     memory: values.get("memory"),
-    snapshotCount: values.get("snapshot-count") || 10_000,
-    snapshotCatchupEntries: values.get("snapshot-catchup-entries") || 5_000,
+    snapshotCount: values.get("snapshot-count") || limits.snapshotCount,
+    snapshotCatchupEntries: values.get("snapshot-catchup-entries") || limits.snapshotCatchUpEntries,
     maxWals: values.get("max-wals"),
     heartbeatMs: values.get("heartbeat-interval"),
     electionMs: values.get("election-timeout"),
@@ -82,8 +82,8 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
     initialClusterToken: values.get("initial-cluster-token"),
     forceNewCluster: values.get("force-new-cluster"),
     quotaBackendBytes: buildQuota(values, notes),
-    backendBatchIntervalMs: values.get("backend-batch-interval") || 100,
-    backendBatchLimit: values.get("backend-batch-limit") || 10_000,
+    backendBatchIntervalMs: values.get("backend-batch-interval") || limits.backendBatchIntervalMs,
+    backendBatchLimit: values.get("backend-batch-limit") || limits.backendBatchLimit,
     unsafeNoFsync: values.get("unsafe-no-fsync"),
     maxTxnOps: values.get("max-txn-ops"),
     maxRequestBytes: buildMaxRequestBytes(values, notes),
@@ -97,8 +97,8 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
     autoCompaction: autoCompaction.value,
     corruptCheckMs: values.get("corrupt-check-time"),
     compactHashCheckMs: values.get("compact-hash-check-time"),
-    compactionBatchLimit: values.get("compaction-batch-limit") || 1_000,
-    compactionSleepIntervalMs: values.get("compaction-sleep-interval") || 10,
+    compactionBatchLimit: values.get("compaction-batch-limit") || limits.compactionBatchLimit,
+    compactionSleepIntervalMs: values.get("compaction-sleep-interval") || limits.compactionSleepMs,
     watchProgressNotifyIntervalMs: buildProgressInterval(values),
     downgradeCheckMs: values.get("downgrade-check-time"),
     warningApplyMs: values.get("warning-apply-duration"),
@@ -357,11 +357,11 @@ function checkKeyPair(urls: readonly MemberUrl[], tls: TlsFiles, message: string
 
 function buildQuota(values: FlagValues, notes: Note[]): number {
   const bytes = values.get("quota-backend-bytes");
-  if (bytes > quotaBytesWarning) {
-    const fields = { "quota-size-bytes": bytes, "quota-maximum-size-bytes": quotaBytesWarning };
+  if (bytes > limits.maxQuotaBytes) {
+    const fields = { "quota-size-bytes": bytes, "quota-maximum-size-bytes": limits.maxQuotaBytes };
     notes.push({ level: "warn", message: "quota exceeds the maximum value", fields });
   }
-  return bytes === 0 ? quotaBytesDefault : bytes;
+  return bytes === 0 ? limits.defaultQuotaBytes : bytes;
 }
 
 function buildMaxRequestBytes(values: FlagValues, notes: Note[]): number {
@@ -375,14 +375,14 @@ function buildMaxRequestBytes(values: FlagValues, notes: Note[]): number {
 
 function buildProgressInterval(values: FlagValues): number {
   const ms = values.get("watch-progress-notify-interval");
-  return ms === 0 ? 600_000 : Math.max(ms, 100);
+  return ms === 0 ? limits.watchProgressNotifyMs : Math.max(ms, progressNotifyMsMin);
 }
 
 function buildBcryptCost(values: FlagValues, notes: Note[]): number {
   const cost = values.get("bcrypt-cost");
   if (cost >= bcryptCostMin && cost <= bcryptCostMax) return cost;
   notes.push({ level: "warn", message: "use default bcrypt cost instead of the invalid given cost", fields: { cost } });
-  return 10;
+  return limits.bcryptCost;
 }
 
 /** One member named in `--initial-cluster`; its URLs are sorted. */

@@ -1,3 +1,4 @@
+import { limits } from "@etcd-ts/api";
 import { describe, expect, test } from "vitest";
 import { parseInitialCluster } from "./build-config.js";
 import { type FlagName, flagNames, flagTable } from "./flags.js";
@@ -61,6 +62,22 @@ describe("defaults", () => {
       log: { level: "info", format: "json" },
       cors: ["*"],
       hostWhitelist: ["*"],
+    });
+  });
+
+  test("are the limits of the API", () => {
+    expect(config([])).toMatchObject({
+      maxRequestBytes: limits.maxRequestBytes,
+      maxTxnOps: limits.maxTxnOps,
+      maxConcurrentStreams: limits.maxConcurrentStreams,
+      maxLearners: limits.maxLearners,
+      heartbeatMs: limits.heartbeatIntervalMs,
+      electionMs: limits.electionTimeoutMs,
+      snapshotCount: limits.snapshotCount,
+      snapshotCatchupEntries: limits.snapshotCatchUpEntries,
+      maxWals: limits.maxWals,
+      authTokenTtlSeconds: limits.authTokenTtlSeconds,
+      bcryptCost: limits.bcryptCost,
     });
   });
 

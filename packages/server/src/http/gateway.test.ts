@@ -398,6 +398,19 @@ describe("bidirectional streams", () => {
     expect(halfClosed).toBe(1);
   });
 
+  test("a handler that resumes from within a message gets the next one after it", () => {
+    let depth = 0;
+    respond = (call) => {
+      depth++;
+      expect(depth).toBe(1);
+      call.pauseReceiving();
+      call.resumeReceiving();
+      depth--;
+    };
+    push(open(), "{}{}{}");
+    expect(requests).toHaveLength(3);
+  });
+
   test("a client that leaves cancels the call", () => {
     const exchange = open();
     const told: Status[] = [];

@@ -164,6 +164,7 @@ class StreamBody implements HttpBodyReceiver {
   readonly #codec: RequestCodec;
   readonly #values: JsonValueSplitter;
   #receiver: StreamReceiver | undefined;
+  #delivering = false;
   #bodyEnded = false;
   #halfClosed = false;
 
@@ -188,8 +189,15 @@ class StreamBody implements HttpBodyReceiver {
     this.deliver();
   }
 
-  /** Hands on what has come in, until the handler pauses it. */
+  /** Hands on what has come in, until the handler pauses it. A handler that resumes from within a message is fine. */
   deliver(): void {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    this.#deliverAll();
+    this.#delivering = false;
+  }
+
+  #deliverAll(): void {
     while (!this.#call.ended && !this.#call.receivingPaused) {
       const value = this.#values.next() ?? (this.#bodyEnded ? this.#values.rest() : undefined);
       if (value === undefined) return this.#halfClose();
