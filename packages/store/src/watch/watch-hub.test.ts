@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { describeAll, take } from "./testing/client.js";
 import { FakeSource, type Write } from "./testing/fake-source.js";
+import { fakeStore, runScenarios } from "./testing/run-scenarios.js";
 import { WatchHub, type WatchHubOptions } from "./watch-hub.js";
 import type { WatchStream, WatchStreamOptions } from "./watch-stream.js";
 import type { Watcher, WatchSpec } from "./watcher.js";
@@ -565,6 +566,12 @@ describe("fragments", () => {
     expect(take(stream)).toMatchObject({ fragment: true });
     world.hub.cancel(watcher);
     expect(take(stream)).toBeUndefined();
+  });
+});
+
+describe("random lives of a hub", () => {
+  it("give every watcher every event or one cancellation", () => {
+    runScenarios(fakeStore, { seed: 3, numRuns: 60, commandsMax: 100 });
   });
 });
 

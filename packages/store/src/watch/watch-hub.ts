@@ -81,6 +81,7 @@ export class WatchHub {
     if (!this.#streams.delete(stream)) return;
     this.#progressDeadlines.remove(stream);
     for (const watcher of [...stream.watchers()]) this.cancel(watcher);
+    stream.close();
   }
 
   /** Registers a watcher; its id must be free on the stream. */

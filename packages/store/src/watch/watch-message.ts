@@ -157,8 +157,16 @@ export function envelopeBytes(watcher: Watcher, header: Uint8Array, isFragment: 
   return header.length + watcher.idField.length + (isFragment ? 2 : 0);
 }
 
-/** Field `watch_id`; empty for 0, ten bytes of varint for a negative id. */
+/** Fields of the ids that nearly all watchers have, made once: a member may hold millions of watchers. */
+const commonIdFields: readonly Uint8Array[] = Array.from({ length: 1024 }, (_, id) => encodeIdField(BigInt(id)));
+
+/** Field `watch_id`; empty for 0, ten bytes of varint for a negative id. Shared: not to be changed. */
 export function encodeWatchId(id: bigint): Uint8Array {
+  const common = id >= 0n && id < commonIdFields.length ? commonIdFields[Number(id)] : undefined;
+  return common ?? encodeIdField(id);
+}
+
+function encodeIdField(id: bigint): Uint8Array {
   if (id === 0n) return new Uint8Array(0);
   const field = new Uint8Array(1 + sizeVarint64(id));
   field[0] = 0x10;

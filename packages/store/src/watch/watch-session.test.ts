@@ -226,6 +226,17 @@ describe("other requests", () => {
     expect(describeAll(world.stream)).toEqual(["0@1 created", "-1@1"]);
   });
 
+  it("after the stream was closed do nothing", () => {
+    const world = new World();
+    world.create({});
+    world.write("a", "1");
+    world.hub.closeStream(world.stream);
+    world.create({});
+    world.cancel(0n);
+    expect(describeAll(world.stream)).toEqual([]);
+    expect([world.stream.queuedEvents, world.stream.queuedBytes, world.stream.isReplyQueueFull]).toEqual([0, 0, false]);
+  });
+
   it("should wait while many replies do", () => {
     const world = new World();
     for (let n = 0; n < 16; n++) {

@@ -51,24 +51,28 @@ export class WatchSession {
     this.#watchersMax = options.watchersMax ?? streamWatchersMax;
   }
 
-  /** Carries out one request; `request` and its bytes are not kept. One without content is ignored. */
+  /**
+   * Carries out one request; `request` and its bytes are not kept. One without content is ignored, and so are all once
+   * the stream is closed.
+   */
   handle(request: WatchRequest): void {
+    if (this.#stream.isClosed) return;
     switch (request.requestUnion?.kind) {
       case "createRequest":
-        this.create(request.requestUnion.value);
+        this.#create(request.requestUnion.value);
         break;
       case "cancelRequest":
-        this.cancel(request.requestUnion.value.watchId);
+        this.#cancel(request.requestUnion.value.watchId);
         break;
       case "progressRequest":
-        this.progress();
+        this.#hub.requestProgress(this.#stream);
         break;
       case undefined:
         break;
     }
   }
 
-  create(request: WatchCreateRequest): void {
+  #create(request: WatchCreateRequest): void {
     const key = request.key.length === 0 ? new Uint8Array(1) : request.key;
     const refusal = this.#refusal(key, request);
     const revision = this.#currentRevision();
@@ -84,15 +88,11 @@ export class WatchSession {
   }
 
   /** An id that is not watched is passed over without a reply. */
-  cancel(watchId: bigint): void {
+  #cancel(watchId: bigint): void {
     const watcher = this.#stream.watcher(watchId);
     if (watcher === undefined) return;
     this.#hub.cancel(watcher);
     this.#stream.pushReply(this.#currentRevision(), encodeReply({ id: watchId, canceled: true }));
-  }
-
-  progress(): void {
-    this.#hub.requestProgress(this.#stream);
   }
 
   /** The first thing that speaks against a create, in etcd's order. */

@@ -73,6 +73,7 @@ export class WatchStream {
   #splitting: { readonly message: EventsMessage; from: number } | undefined;
   #onReady: () => void = () => {};
   #isAwaited = true;
+  #isClosed = false;
 
   // Owned by the hub.
   /** Batches that found the stream full, in the order they came. */
@@ -121,6 +122,11 @@ export class WatchStream {
     }
   }
 
+  /** The hub has closed the stream: it takes nothing more and has nothing to give. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Too many replies wait: read no further requests before some were taken. */
   get isReplyQueueFull(): boolean {
     return this.#queuedReplies >= streamRepliesMax;
@@ -160,6 +166,18 @@ export class WatchStream {
     this.#watchers.delete(watcher.id);
     this.victims.delete(watcher);
     this.parked.delete(watcher);
+  }
+
+  /** Forgets everything that is queued; the watchers were removed. */
+  close(): void {
+    assert(this.#watchers.size === 0, "a stream is closed without watchers");
+    this.#isClosed = true;
+    this.#head = undefined;
+    this.#last = undefined;
+    this.#splitting = undefined;
+    this.#queuedEvents = 0;
+    this.#queuedBytes = 0;
+    this.#queuedReplies = 0;
   }
 
   /** No further events are taken. */

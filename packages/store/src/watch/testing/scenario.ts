@@ -6,7 +6,7 @@
  */
 
 import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
-import { createWatchCreateRequest, type WatchResponse } from "@etcd-ts/api/etcdserverpb";
+import { createWatchRequest, type WatchRequestInit, type WatchResponse } from "@etcd-ts/api/etcdserverpb";
 import type { Event } from "@etcd-ts/api/mvccpb";
 import fc from "fast-check";
 import type { Change, WatchSource } from "../source.js";
@@ -278,11 +278,11 @@ export class Scenario {
           tracker.isCancelRequested = true;
           client.requested.delete(step.id);
         }
-        client.session.cancel(step.id);
+        request(client, { kind: "cancelRequest", value: { watchId: step.id } });
         return;
       }
       case "progress":
-        client.session.progress();
+        request(client, { kind: "progressRequest", value: {} });
         return;
       case "take":
         for (let n = 0; n < step.count && this.#take(client); n++);
@@ -315,8 +315,9 @@ export class Scenario {
       client.creates.push(tracker);
       client.requested.set(watchId, tracker);
     }
-    client.session.create(
-      createWatchCreateRequest({
+    request(client, {
+      kind: "createRequest",
+      value: {
         key: bytesFromLatin1(step.key),
         rangeEnd: bytesFromLatin1(step.end),
         startRevision,
@@ -325,8 +326,8 @@ export class Scenario {
         prevKv: step.prevKv,
         fragment: step.fragment,
         progressNotify: step.progressNotify,
-      }),
-    );
+      },
+    });
   }
 
   /** Takes and checks one response; false when none waits. */
@@ -457,6 +458,10 @@ export class Scenario {
       tracker.nextRow++;
     }
   }
+}
+
+function request(client: Client, requestUnion: WatchRequestInit["requestUnion"]): void {
+  client.session.handle(createWatchRequest({ requestUnion }));
 }
 
 function name(row: Version): string {
