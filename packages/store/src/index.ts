@@ -104,6 +104,7 @@ export type { DeleteResult, LeaseAttachments, WriteTxn } from "./mvcc/write-txn.
 export { checkDeleteRange, checkPut, checkRange, checkTxn } from "./txn/check-request.js";
 export { isReadOnlyTxn, isSerializableTxn, type TxnPorts, txnTask } from "./txn/execute-txn.js";
 export type { OpResult, PutResult, Refused, TxnResult } from "./txn/outcome.js";
+export { startReadTxn } from "./txn/read-txn.js";
 export { type HeaderFields, ResponseHeaders } from "./watch/response-headers.js";
 export type { Change, WatchSource } from "./watch/source.js";
 export { WatchHub, type WatchHubOptions } from "./watch/watch-hub.js";

@@ -119,6 +119,25 @@ describe("transactions", () => {
     expect(store.txn({ success: [inner, put("y", { ignoreValue: true })] })).toBe("keyNotFound");
   });
 
+  test("one that only reads gives the same read here as applied", () => {
+    const store = new StoreFixture();
+    for (const key of ["a", "b", "c"]) store.put(key, key);
+    const range = (revision: number): RequestOpInit => ({
+      request: { kind: "requestRange", value: { key: bytes("a"), rangeEnd: bytes("c"), revision } },
+    });
+    const response = store.txn({
+      compare: [{ key: bytes("a"), rangeEnd: bytes("z"), result: 1, targetUnion: undefined }],
+      success: [range(0), range(2)],
+    });
+    expect(response).toMatchObject({ succeeded: true, header: { revision: 4 } });
+    expect(response).toMatchObject({
+      responses: [{ response: { value: { count: 2 } } }, { response: { value: { count: 1 } } }],
+    });
+    expect(store.txn({ success: [range(9)] })).toBe("futureRev");
+    expect(store.txn({})).toMatchObject({ succeeded: true, responses: [] });
+    expect(store.mvcc.currentRevision()).toBe(4);
+  });
+
   test("without a waiter ranges are checked but not read, and the state is the same", () => {
     const request = {
       txn: {

@@ -6,6 +6,7 @@
 import { bytesFromLatin1, crc32c, latin1FromBytes } from "@etcd-ts/api";
 import {
   createRangeRequest,
+  createTxnRequest,
   type DeleteRangeRequestInit,
   decodeDeleteRangeResponse,
   decodePutResponse,
@@ -17,6 +18,7 @@ import {
   type RangeRequestInit,
   type RangeResponse,
   sizeInternalRaftRequest,
+  type TxnRequest,
   type TxnRequestInit,
   type TxnResponse,
 } from "@etcd-ts/api/etcdserverpb";
@@ -41,6 +43,10 @@ import {
   sizeRangeResponse,
   sizeTxnResponse,
 } from "../mvcc/response.js";
+
+import { isReadOnlyTxn } from "../txn/execute-txn.js";
+import type { TxnResult } from "../txn/outcome.js";
+import { startReadTxn } from "../txn/read-txn.js";
 
 export const bytes: (text: string) => Uint8Array = bytesFromLatin1;
 export const text: (value: Uint8Array) => string = latin1FromBytes;
@@ -202,11 +208,29 @@ export class StoreFixture {
 
   /** The decoded response, or the reason of a refusal. */
   txn(request: TxnRequestInit): TxnResponse | string {
+    const decoded = createTxnRequest(request);
+    if (isReadOnlyTxn(decoded)) return this.#readTxn(decoded);
     const outcome = this.apply({ txn: request });
     if (outcome.kind !== "txn") return reasonOf(outcome);
-    const target = new Uint8Array(sizeTxnResponse(headerParts, outcome));
-    checkEnd(encodeTxnResponse(headerParts, outcome, target, 0), target);
-    return decodeTxnResponse(target);
+    return decodedTxn(outcome);
+  }
+
+  /** Executes it both ways, by proposing and by reading; they must agree. */
+  #readTxn(request: TxnRequest): TxnResponse | string {
+    const read = startReadTxn(this.mvcc, request);
+    let result = read.step(1);
+    while (result === undefined) result = read.step(1);
+    const applied = this.apply({ txn: request });
+    if (result.kind === "refused") {
+      if (result.reason !== reasonOf(applied)) throw new Error(`read ${result.reason}, applied ${reasonOf(applied)}`);
+      return result.reason;
+    }
+    if (applied.kind !== "txn") return reasonOf(applied);
+    const response = decodedTxn(result);
+    if (JSON.stringify(response, jsonBigint) !== JSON.stringify(decodedTxn(applied), jsonBigint)) {
+      throw new Error("a transaction read here differs from the same one applied");
+    }
+    return response;
   }
 
   /** undefined when accepted, else the reason. All work is done before it returns, unless `work` is false. */
@@ -246,6 +270,16 @@ export function prevKvOf(outcome: Outcome): string | undefined {
 
 export function reasonOf(outcome: Outcome): string {
   return outcome.kind === "refused" ? outcome.reason : `unexpected outcome ${outcome.kind}`;
+}
+
+function decodedTxn(result: TxnResult): TxnResponse {
+  const target = new Uint8Array(sizeTxnResponse(headerParts, result));
+  checkEnd(encodeTxnResponse(headerParts, result, target, 0), target);
+  return decodeTxnResponse(target);
+}
+
+function jsonBigint(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? String(value) : value;
 }
 
 function checkEnd(end: number, target: Uint8Array): void {
