@@ -85,6 +85,14 @@ describe("scanInternalRequest", () => {
     expect(wasCanonical()).toBe(false);
   });
 
+  it("takes the lowest number of several requests, in whatever order they stand", () => {
+    const [range, compaction] = [bytesOf({ range: { limit: 1 } }), bytesOf({ compaction: { revision: 4 } })];
+    for (const bytes of [Uint8Array.from([...range, ...compaction]), Uint8Array.from([...compaction, ...range])]) {
+      expect(scan(bytes).field).toBe(InternalField.range);
+      expect(wasCanonical()).toBe(false);
+    }
+  });
+
   it("agrees with the whole decoder for every request", () => {
     for (const [name, field] of Object.entries(InternalField)) {
       const span = scan(bytesOf(createInternalRaftRequest({ header, [name]: {} })));

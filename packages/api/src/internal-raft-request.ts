@@ -137,11 +137,13 @@ export function scanInternalRequest(bytes: Uint8Array, start: number, end: numbe
       const length = readLength(bytes, pos, end);
       pos = cursor;
       if (number === headerNumber) readHeader(bytes, pos, pos + length, into);
-      else if (into.field === undefined || number <= into.field) {
+      else {
         if (into.field !== undefined) noteNotCanonical();
-        into.field = number as InternalField;
-        into.start = pos;
-        into.end = pos + length;
+        if (into.field === undefined || number <= into.field) {
+          into.field = number as InternalField;
+          into.start = pos;
+          into.end = pos + length;
+        }
       }
       pos += length;
     } else pos = skipField(bytes, tag, pos, end);

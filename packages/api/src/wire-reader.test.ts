@@ -256,9 +256,9 @@ describe("a message field that comes twice", () => {
     expect(put("12 07 12 03 0a 01 61 0a 00")).toMatchObject({ kind: "requestRange" });
   });
 
-  it("is refused when one of the two is cut, even where the other would complete it", () => {
+  it("is refused when one of them is cut, even where the next would complete it", () => {
     expect(errorOf(() => decodeEvent(hex("12 02 0a 02 12 02 61 62")))).toMatchObject({ code: "truncated" });
-    expect(errorOf(() => decodeEvent(hex("12 00 12 02 0a 02 61 62")))).toMatchObject({ code: "truncated" });
+    expect(errorOf(() => decodeEvent(hex("12 00 12 02 0a 02 12 02 61 62")))).toMatchObject({ code: "truncated" });
   });
 
   it("takes time in proportion to the message", () => {
