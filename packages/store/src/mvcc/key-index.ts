@@ -241,8 +241,12 @@ export class KeyIndex {
 
   /** Adds a revision that puts `key`; its record lies at `position` in the ring. Returns the key's slot. */
   put(key: string, main: number, sub: number, position: number): number {
-    const slot = this.#slotByKey.get(key);
-    if (slot === undefined) return this.#insert(key, main, sub, position);
+    return this.putAt(this.slotOf(key), key, main, sub, position);
+  }
+
+  /** `put` for who knows the key's slot already: −1 when it has none. */
+  putAt(slot: number, key: string, main: number, sub: number, position: number): number {
+    if (slot < 0) return this.#insert(key, main, sub, position);
     const chunk = this.#advance(slot, main, sub);
     const page = this.#pages[slot >>> pageShift] as Float64Array;
     const base = (slot & pageMask) * columnCount;
@@ -308,7 +312,7 @@ export class KeyIndex {
       const signed = tombstone ? -1 : version;
       this.#slotByKey.set(key, this.#addSlot(main, sub, tombstone ? 0 : created, signed, notInRing, this.#scratch.id));
     } else if (!tombstone) {
-      this.put(key, main, sub, notInRing);
+      this.putAt(slot, key, main, sub, notInRing);
     } else if (!this.isDeleted(slot)) {
       this.tombstone(slot, main, sub);
     }

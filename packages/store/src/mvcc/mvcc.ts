@@ -10,6 +10,7 @@ import { assert } from "../assert.js";
 import { type Backend, bucketNames, type RecordVisitor } from "../backend.js";
 import type { Change, WatchSource } from "../watch/source.js";
 import { Budget, runToEnd, type Task } from "./budget.js";
+import { ByteArena } from "./byte-arena.js";
 import { Compactor, type Completion, finishedCompactKey, scheduledCompactKey } from "./compactor.js";
 import { type Crc32c, HashCache, hashTask, type KeyValueHash } from "./hash.js";
 import { KeyIndex } from "./key-index.js";
@@ -59,6 +60,8 @@ export class Mvcc implements WatchSource {
   readonly #options: MvccOptions;
   readonly #ring: RecordRing;
   readonly #hashes = new HashCache();
+  /** Where reads at once put their records. */
+  readonly #scratch = new ByteArena();
   #backend: Backend;
   #index: KeyIndex;
   #records: RecordStore;
@@ -154,9 +157,9 @@ export class Mvcc implements WatchSource {
     return { currentRevision: this.#currentRevision, compactRevision: this.#compactRevision };
   }
 
-  /** Reads a range at once. `kvs` is valid until the next write. For ranges that may be large use `startRange`. */
+  /** Reads a range at once. `kvs` is valid until the next call. For ranges that may be large use `startRange`. */
   range(request: RangeRequest): RangeResult | RefusedRange {
-    return readRange(this.#index, this.#records, this.#bounds, request);
+    return readRange(this.#index, this.#records, this.#bounds, request, this.#scratch);
   }
 
   /** Reads a range in slices, all of it at the revision that is current now. `kvs` belongs to the caller. */

@@ -93,19 +93,23 @@ export function resolveRevision(bounds: ReadBounds, revision: number): number | 
   return resolved < bounds.compactRevision ? "compacted" : resolved;
 }
 
-/** Reads at once. `kvs` is a fresh copy or a view that is valid until the next write. */
+/** Reads at once. `kvs` is a view of `arena`, which is cleared, or of a recent record: valid until the next write. */
 export function readRange(
   index: KeyIndex,
   records: RecordStore,
   bounds: ReadBounds,
   request: RangeRequest,
+  arena: ByteArena,
 ): RangeResult | RefusedRange {
   const point = readPoint(index, records, bounds, request);
   if (point !== undefined) return point;
-  return runToEnd(rangeTask(index, records, bounds, request, new Budget(Number.POSITIVE_INFINITY)));
+  arena.clear(scratchBytesMax);
+  return runToEnd(rangeTask(index, records, bounds, request, new Budget(Number.POSITIVE_INFINITY), arena));
 }
 
 const noBytes = new Uint8Array(0);
+/** Up to this size the buffer of reads at once is kept for the next one. */
+const scratchBytesMax = 1 << 20;
 
 /** The common get of one key, without the machinery; undefined when the request is anything else. */
 function readPoint(
@@ -128,18 +132,19 @@ function readPoint(
   return { kind: "range", revision, count: 1, more: false, kvs, kvCount: 1, lastKey: key };
 }
 
-/** Reads in slices. The bounds must hold until the task ends (see `Mvcc.startRange`). `kvs` belongs to the caller. */
+/** Reads in slices. The bounds must hold until the task ends (see `Mvcc.startRange`). `kvs` is a view of `arena`. */
 export function* rangeTask(
   index: KeyIndex,
   records: RecordStore,
   bounds: ReadBounds,
   request: RangeRequest,
   budget: Budget,
+  arena: ByteArena = new ByteArena(),
 ): Task<RangeResult | RefusedRange> {
   const atRevision = resolveRevision(bounds, request.revision);
   if (typeof atRevision === "string") return { kind: "refused", reason: atRevision };
   const interval = intervalOf(request.key, request.rangeEnd);
-  const read: Read = { index, records, revision: bounds.currentRevision, atRevision, interval, request, budget };
+  const read: Read = { index, records, revision: bounds.currentRevision, atRevision, interval, request, budget, arena };
   if (request.countOnly) {
     const count = yield* index.countTask(interval.lo, interval.hi, atRevision, budget);
     return { kind: "range", revision: read.revision, count, more: false, kvs: noBytes, kvCount: 0, lastKey: undefined };
@@ -156,6 +161,8 @@ interface Read {
   readonly interval: KeyInterval;
   readonly request: RangeRequest;
   readonly budget: Budget;
+  /** Where the records of the answer go. */
+  readonly arena: ByteArena;
 }
 
 function hasFilters(request: RangeRequest): boolean {
@@ -199,9 +206,8 @@ export function* visitLive(
 const bytesPerUnit = 2048;
 
 function* readInKeyOrder(read: Read): Task<RangeResult> {
-  const { index, records, request, atRevision, interval, budget } = read;
+  const { index, records, request, atRevision, interval, budget, arena } = read;
   const limit = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
-  const arena = new ByteArena();
   let kvCount = 0;
   let lastKey: string | undefined;
   yield* visitLive(index, interval, atRevision, budget, (key) => {
@@ -227,7 +233,7 @@ interface Selected extends Located {
 
 /** Ranges that are filtered or not in ascending key order: select, sort, cut, and only then fetch. */
 function* readSelected(read: Read): Task<RangeResult> {
-  const { index, records, request, atRevision, interval, budget } = read;
+  const { index, records, request, atRevision, interval, budget, arena } = read;
   const byValue = request.sortTarget === sortTarget.value;
   // With a target and no order, etcd fetches only limit + 1 keys in key order before it sorts.
   const limited = request.limit > 0 && request.sortOrder === sortOrder.none && !hasFilters(request);
@@ -253,7 +259,6 @@ function* readSelected(read: Read): Task<RangeResult> {
   const sorted = compare === undefined ? selected : yield* sortTask(selected, compare, budget);
   const more = request.limit > 0 && sorted.length > request.limit;
   if (more) sorted.length = request.limit;
-  const arena = new ByteArena();
   for (const entry of sorted) {
     if (request.keysOnly) appendStripped(arena, entry);
     else if (entry.chunk !== undefined) arena.append(entry.chunk, 0, entry.chunk.length);

@@ -25,6 +25,7 @@ export interface LeaseAttachments {
 }
 
 const noBytes = new Uint8Array(0);
+const none: Change[] = [];
 
 /** `record` is made on demand, since most changes are watched by nobody. */
 class PutChange implements Change {
@@ -92,7 +93,7 @@ const prevKvsTag = 0x1a;
 export class WriteTxn {
   /** The revision before the transaction. */
   readonly beginRevision: number;
-  readonly changes: Change[] = [];
+  #changes: Change[] = none;
   readonly #compactRevision: number;
   readonly #index: KeyIndex;
   readonly #records: RecordStore;
@@ -107,15 +108,20 @@ export class WriteTxn {
     this.#leases = leases;
   }
 
+  /** What has changed so far, in order. */
+  get changes(): readonly Change[] {
+    return this.#changes;
+  }
+
   /** The revision that readers inside the transaction see: the new one as soon as something has changed. */
   get currentRevision(): number {
-    return this.beginRevision + (this.changes.length > 0 ? 1 : 0);
+    return this.beginRevision + (this.#changes.length > 0 ? 1 : 0);
   }
 
   /** Puts `key`; `value` is copied. The lease exists or is 0n: the caller has checked. */
   put(key: string, value: Uint8Array, lease: bigint): void {
     const main = this.beginRevision + 1;
-    const sub = this.changes.length;
+    const sub = this.#changes.length;
     const index = this.#index;
     const meta = this.#meta;
     const slot = index.slotOf(key);
@@ -131,8 +137,8 @@ export class WriteTxn {
     meta.modRevision = main;
     meta.lease = lease;
     const position = this.#records.put(main, sub, key, value, meta);
-    index.put(key, main, sub, position);
-    this.changes.push(new PutChange(key, sub, meta.createRevision, this.#records, main, position));
+    index.putAt(slot, key, main, sub, position);
+    this.#add(new PutChange(key, sub, meta.createRevision, this.#records, main, position));
     if (attached === lease) return;
     if (attached !== 0n) this.#leases.detach(key);
     if (lease !== 0n) assert(this.#leases.attach(lease, key), "the lease of a put exists");
@@ -164,12 +170,18 @@ export class WriteTxn {
     if (slot >= 0 && this.#index.locate(slot, this.currentRevision)) this.#tombstone(key, slot);
   }
 
+  #add(change: Change): void {
+    // Most transactions change one key: an array literal has room for just that.
+    if (this.#changes.length === 0) this.#changes = [change];
+    else this.#changes.push(change);
+  }
+
   #tombstone(key: string, slot: number): void {
     const main = this.beginRevision + 1;
-    const sub = this.changes.length;
+    const sub = this.#changes.length;
     this.#records.putTombstone(main, sub, key);
     this.#index.tombstone(slot, main, sub);
-    this.changes.push(new TombstoneChange(key, sub, main));
+    this.#add(new TombstoneChange(key, sub, main));
     this.#leases.detach(key);
   }
 
