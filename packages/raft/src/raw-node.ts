@@ -132,7 +132,11 @@ export class RawNode {
     return this.#raft.applyConfChange(change, index);
   }
 
-  /** Takes a message from another node or, with asynchronous storage writes, from this node or a storage thread. */
+  /**
+   * Takes a message from another node or, with asynchronous storage writes, from this node or a storage thread. Whatever
+   * another node may send is taken or refused; but with asynchronous storage writes the transport must not pass on what
+   * claims to be from this node or its storage threads.
+   */
   step(message: Message): Refusal | undefined {
     const { type, from } = message;
     const raft = this.#raft;
