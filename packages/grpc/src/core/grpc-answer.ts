@@ -1,6 +1,6 @@
 /** The header blocks of gRPC answers; the usual ones are encoded once for all. */
 import { type Status, StatusCode } from "../call.js";
-import { grpcContentType } from "./grpc-request.js";
+import { grpcContentType, type RefusedRequest } from "./grpc-request.js";
 import { encodeHeaderBlock } from "./hpack-encoder.js";
 import type { HeaderField } from "./hpack-table.js";
 import { encodeMetadata } from "./metadata.js";
@@ -54,11 +54,12 @@ export function trailersOnlyBlock(head: AnswerHead, status: Status): Uint8Array 
   return encodeHeaderBlock([...head.fields, ...statusFields(status)]);
 }
 
-/** A trailers-only answer to a request that is not even gRPC. */
-export function refusalBlock(httpStatus: number, status: Status): Uint8Array {
+/** A trailers-only answer without a call. */
+export function refusalBlock(refused: RefusedRequest): Uint8Array {
+  const { httpStatus, contentType, status } = refused;
   const fields = [
     { name: ":status", value: String(httpStatus) },
-    { name: "content-type", value: grpcContentType },
+    { name: "content-type", value: contentType },
   ];
   return encodeHeaderBlock([...fields, ...statusFields(status)]);
 }

@@ -25,6 +25,8 @@ export interface RefusedRequest {
   readonly kind: "refused";
   readonly httpStatus: number;
   readonly status: Status;
+  /** Content type of the answer. */
+  readonly contentType: string;
 }
 
 export const grpcContentType = "application/grpc";
@@ -51,6 +53,21 @@ export function grpcServices(table: ServiceTable): GrpcServices {
 
 /** Judges a request whose content type may or may not be gRPC's. */
 export function parseGrpcRequest(head: RequestHead, services: GrpcServices): GrpcRequest | RefusedRequest {
+  const contentType = answerContentType(firstValue(head.fields, "content-type") ?? "");
+  const judged = judgeRequest(head, services);
+  if ("httpStatus" in judged) return { kind: "refused", contentType, ...judged };
+  return { kind: "call", contentType, ...judged };
+}
+
+/** The subtype of the request is that of the answer. */
+function answerContentType(asked: string): string {
+  const lower = asked.toLowerCase();
+  return isGrpcContentType(asked) && lower.startsWith(`${grpcContentType}+`) ? lower : grpcContentType;
+}
+
+type Refusal = Pick<RefusedRequest, "httpStatus" | "status">;
+
+function judgeRequest(head: RequestHead, services: GrpcServices): Omit<GrpcRequest, "kind" | "contentType"> | Refusal {
   const { internal, invalidArgument, deadlineExceeded } = StatusCode;
   if (head.hostCount > 1) {
     const counts = `num values of :authority: ${head.authorityCount}, num values of host: ${head.hostCount}`;
@@ -66,7 +83,8 @@ export function parseGrpcRequest(head: RequestHead, services: GrpcServices): Grp
   const metadata = decodeMetadata(head.fields);
   if (isBadMetadata(metadata)) {
     const { name, value } = metadata.bad;
-    const why = "illegal base64 data";
+    const at = value.search(/[^A-Za-z0-9+/]/);
+    const why = `illegal base64 data at input byte ${at < 0 ? value.length : at}`;
     return refuse(400, internal, `malformed binary metadata ${quote(value)} in header ${quote(name)}: ${why}`);
   }
   if (head.authority === undefined) return refuse(400, internal, "no host or :authority header present");
@@ -82,18 +100,16 @@ export function parseGrpcRequest(head: RequestHead, services: GrpcServices): Grp
     return refuse(200, StatusCode.unimplemented, why);
   }
   return {
-    kind: "call",
     path: head.path,
     handler,
     metadata: [[":authority", head.authority], ...metadata],
     timeoutMs: timeout,
     encoding,
-    contentType: contentType.toLowerCase().startsWith(`${grpcContentType}+`) ? contentType : grpcContentType,
   };
 }
 
 /** The answer to a path that is in no table. */
-export function unknownMethod(path: string, names: ReadonlySet<string>): RefusedRequest {
+export function unknownMethod(path: string, names: ReadonlySet<string>): Refusal {
   const slash = path.lastIndexOf("/");
   const { unimplemented } = StatusCode;
   if (slash <= 0 || path.charAt(0) !== "/") return refuse(200, unimplemented, `malformed method name: ${quote(path)}`);
@@ -102,8 +118,8 @@ export function unknownMethod(path: string, names: ReadonlySet<string>): Refused
   return refuse(200, unimplemented, `unknown method ${path.slice(slash + 1)} for service ${service}`);
 }
 
-function refuse(httpStatus: number, code: StatusCode, message: string): RefusedRequest {
-  return { kind: "refused", httpStatus, status: { code, message } };
+function refuse(httpStatus: number, code: StatusCode, message: string): Refusal {
+  return { httpStatus, status: { code, message } };
 }
 
 function firstValue(fields: readonly HeaderField[], name: string): string | undefined {

@@ -277,7 +277,8 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     this.#halfCloseDue = false;
     this.#stream.owedSinceMs = -1;
     const { handler } = this.#request;
-    if ((this.#reader?.heldBytes ?? 0) > 0) {
+    // grpc-go does not look at less than a whole prefix.
+    if ((this.#reader?.heldBytes ?? 0) >= messagePrefixBytes) {
       const code = handler.kind === "stream" ? StatusCode.internal : StatusCode.unknown;
       this.#refuse({ code, message: "unexpected EOF" });
     } else if (handler.kind === "stream") this.#receiver?.onHalfClose();

@@ -151,7 +151,7 @@ describe("gRPC calls", () => {
     [
       "bad binary metadata",
       [["x-bin", "a!"]],
-      ':status=400 content-type=application/grpc grpc-status=13 grpc-message=malformed binary metadata "a!" in header "x-bin": illegal base64 data',
+      ':status=400 content-type=application/grpc grpc-status=13 grpc-message=malformed binary metadata "a!" in header "x-bin": illegal base64 data at input byte 1',
     ],
     [
       "an unknown encoding",

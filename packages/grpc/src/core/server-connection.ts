@@ -69,7 +69,7 @@ export class ServerConnection implements ConnectionRole {
         return;
       }
       case "refused":
-        this.connection.sendHeaders(stream, refusalBlock(judged.httpStatus, judged.status), true);
+        this.connection.sendHeaders(stream, refusalBlock(judged), true);
         return;
       case "http":
         this.#openExchange(stream, judged.head as RequestHead, endStream);
