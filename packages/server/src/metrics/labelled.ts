@@ -24,6 +24,10 @@ export class LabelledNumbers {
     return cell;
   }
 
+  get size(): number {
+    return this.#cells.size;
+  }
+
   cells(): Iterable<Cell> {
     return this.#cells.values();
   }
