@@ -124,7 +124,7 @@ export function snapshotAt(index: number, term: number, confState: ConfState): S
 export function electedLeader(
   count: number,
   config: Partial<Config> = {},
-  storage = storageWith(votersTo(count)),
+  storage: MemoryStorage = storageWith(votersTo(count)),
 ): TestNode {
   const leader = new TestNode(storage, config);
   leader.node.campaign();
