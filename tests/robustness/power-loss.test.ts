@@ -1,73 +1,59 @@
 /**
- * Power cuts at random points of a process that writes a log and a database, and of that process started again after a
- * failed sync: what was acknowledged is there, what is there was written.
+ * Power cuts at random points of a process that writes a log and a database, killed or stopped by a failed sync and
+ * started again: what was acknowledged is there, what is there was written. The full count is `npm run soak -- power-loss`.
  */
 
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { PowerLoss, readShimLog } from "./power-loss.js";
-import { cutPower } from "./support/cut-power.js";
-import { repository, type ShimOptions, shimEnvironment } from "./support/shim.js";
+import { Lives } from "./support/lives.js";
 
-let root: string;
-let directory: string;
-let log: string;
+let lives: Lives;
 
 beforeEach(() => {
-  root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-power-")));
-  directory = join(root, "data");
-  log = join(root, "shim.log");
-  mkdirSync(directory);
+  lives = new Lives();
 });
 
-afterEach(() => rmSync(root, { recursive: true, force: true }));
+afterEach(() => lives.remove());
 
-function runWriter(
-  entries: number,
-  seed: number,
-  options: Partial<ShimOptions> = {},
-): { status: number | null; stderr: string } {
-  const program = join(repository, "build/tests/robustness/programs/storage-writer.js");
-  const environment = { ...process.env, ...shimEnvironment({ directory, log, ...options }) };
-  const result = spawnSync(process.execPath, [program, directory, `${entries}`, `${seed}`], {
-    env: environment,
-    encoding: "utf8",
-  });
-  return { status: result.status, stderr: result.stderr };
-}
+const finished = { status: 0, stderr: "" };
 
 test("the log of operations accounts for everything in the directory", () => {
-  expect(runWriter(100, 1)).toEqual({ status: 0, stderr: "" });
-  const loss = new PowerLoss(readShimLog(log), directory);
+  expect(lives.run({ entries: 100, seed: 1 })).toEqual(finished);
+  const loss = new PowerLoss(readShimLog(lives.log), lives.directory);
   loss.advanceTo(loss.length);
-  const rebuilt = join(root, "rebuilt");
+  const rebuilt = lives.beside("rebuilt");
   loss.buildLive(rebuilt);
-  const files = listFiles(directory).filter((name) => !name.endsWith("lock.mdb"));
+  const files = listFiles(lives.directory).filter((name) => !name.endsWith("lock.mdb"));
   expect(listFiles(rebuilt)).toEqual(files);
-  for (const name of files)
-    expect(readFileSync(join(rebuilt, name)).equals(readFileSync(join(directory, name))), name).toBe(true);
+  for (const name of files) {
+    expect(readFileSync(join(rebuilt, name)).equals(readFileSync(join(lives.directory, name))), name).toBe(true);
+  }
 });
 
 test("nothing acknowledged is lost in a power cut, and nothing altered", async () => {
-  expect(runWriter(150, 2).status).toBe(0);
-  expect(runWriter(300, 3).status).toBe(0);
-  const result = await cutPower({ log, directory, target: join(root, "left"), cuts: 40, seed: 4 });
-  expect(result.failures).toEqual([]);
-  expect(result.passed).toBe(40);
+  expect(lives.run({ entries: 150, seed: 2 })).toEqual(finished);
+  expect(lives.run({ entries: 300, seed: 3 })).toEqual(finished);
+  expect(await lives.cut(40, 4)).toEqual({ passed: 40, failures: [] });
 });
 
 test("nor after a sync failed, the process stopped, and another one read what never reached the disk", async () => {
   for (let failSync = 20; failSync <= 100; failSync += 40) {
-    const result = runWriter(1000, 5, { failSync });
-    expect(result.status).not.toBe(0);
-    expect(result.stderr).toContain("EIO");
+    const { status, stderr } = lives.run({ entries: 1000, seed: 5, failSync });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("EIO");
   }
-  expect(runWriter(60, 6).status).toBe(0);
-  const result = await cutPower({ log, directory, target: join(root, "left"), cuts: 30, seed: 7 });
-  expect(result.failures).toEqual([]);
+  expect(lives.run({ entries: 60, seed: 6 })).toEqual(finished);
+  expect(await lives.cut(30, 7)).toEqual({ passed: 30, failures: [] });
+});
+
+test("nor when a process was killed in the middle of what it did, and started again", async () => {
+  for (const [i, killAt] of [25, 8, 61, 130, 3, 17].entries()) {
+    expect(lives.run({ entries: 300, seed: i, killAt }).status).toBeNull();
+  }
+  expect(lives.run({ entries: 60, seed: 9 })).toEqual(finished);
+  expect(await lives.cut(30, 10)).toEqual({ passed: 30, failures: [] });
 });
 
 function listFiles(at: string): readonly string[] {

@@ -10,7 +10,15 @@
 
 import { appendFileSync, openSync } from "node:fs";
 import type { Entry } from "@etcd-ts/raft";
-import { BufferedBackend, createNodeEnv, Wal } from "@etcd-ts/server/internal";
+import {
+  BufferedBackend,
+  createNodeEnv,
+  currentDatabase,
+  nextDatabase,
+  removeStrays,
+  switchDatabase,
+  Wal,
+} from "@etcd-ts/server/internal";
 import { seededDraw } from "../support/random.js";
 import { applyEntry, entryOf, segmentSizeBytes, startOf } from "../support/storage-model.js";
 
@@ -20,21 +28,15 @@ const draw = seededDraw(Number(seedText));
 const env = createNodeEnv({ logLevel: "error" });
 const acks = openSync(`${directory}/acks`, "a");
 
-const database = `${directory}/lmdb-1`;
-if (!(await env.disk.exists(database))) {
-  await env.disk.makeDirectory(database);
-  await env.disk.syncDirectory(directory);
-}
 const backend = new BufferedBackend({
   clock: env.clock,
   digest: env.digest,
-  database: env.openDatabase(database),
+  database: await openDatabase(),
   commitIntervalMs: 5,
   onFailure: (error) => {
     throw error;
   },
 });
-await env.disk.syncDirectory(database);
 
 const { wal, last } = await openLog();
 for (let index = last + 1; index <= entriesMax; ) {
@@ -62,6 +64,18 @@ for (let index = last + 1; index <= entriesMax; ) {
 }
 await wal.close();
 await backend.close();
+
+/** As a member does: a new database is switched to when it is complete. */
+async function openDatabase(): Promise<ReturnType<typeof env.openDatabase>> {
+  await removeStrays(env.disk, directory);
+  const current = await currentDatabase(env.disk, directory);
+  if (current !== undefined) return env.openDatabase(current);
+  const made = await nextDatabase(env.disk, directory);
+  await env.disk.makeDirectory(made);
+  const database = env.openDatabase(made);
+  await switchDatabase(env.disk, directory, made);
+  return database;
+}
 
 async function openLog(): Promise<{ wal: Wal; last: number }> {
   const path = `${directory}/wal`;

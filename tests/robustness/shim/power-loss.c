@@ -7,6 +7,7 @@
  *   SHIM_LOG        file the log is appended to; outside the directory
  *   SHIM_FAIL_SYNC  n: the n-th sync of a file in this process fails with EIO and does nothing; 0 or unset = none
  *   SHIM_HOLD_MS    milliseconds every sync of a file takes longer
+ *   SHIM_KILL_AT    n: the process is killed as soon as its n-th record is logged; 0 or unset = never
  *
  * A record is `struct header`, native byte order, then both paths and the data. Writes and changes of names are logged
  * after they are done, before the caller knows; a sync when it begins and again when it has ended.
@@ -17,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -51,6 +53,8 @@ static size_t directory_length;
 static int log_fd = -1;
 static int fail_sync;
 static int hold_ms;
+static int kill_at;
+static int records;
 static int syncs;
 static int64_t sync_numbers;
 
@@ -63,10 +67,12 @@ __attribute__((constructor)) static void start(void) {
   const char *dir = getenv("SHIM_DIRECTORY"), *log = getenv("SHIM_LOG");
   if (!dir || !log) return;
   const char *fail = getenv("SHIM_FAIL_SYNC"), *hold = getenv("SHIM_HOLD_MS");
+  const char *die = getenv("SHIM_KILL_AT");
   snprintf(directory, sizeof directory, "%s", dir);
   directory_length = strlen(directory);
   fail_sync = fail ? atoi(fail) : 0;
   hold_ms = hold ? atoi(hold) : 0;
+  kill_at = die ? atoi(die) : 0;
   log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   sync_numbers = (int64_t)getpid() << 32;
 }
@@ -130,6 +136,7 @@ static void record(int kind, int flags, const char *path, const char *second, ui
   /* One append is one record, whatever other threads and processes do. */
   if (syscall(SYS_write, log_fd, bytes, size) != (ssize_t)size) abort();
   free(bytes);
+  if (__atomic_add_fetch(&records, 1, __ATOMIC_SEQ_CST) == kill_at) kill(getpid(), SIGKILL);
   errno = saved;
 }
 

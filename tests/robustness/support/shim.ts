@@ -15,6 +15,8 @@ export interface ShimOptions {
   readonly failSync?: number;
   /** Milliseconds every sync takes longer. */
   readonly holdMs?: number;
+  /** The process is killed when it has logged as many operations; 0 = never. */
+  readonly killAt?: number;
 }
 
 /** Variables to add to the environment of a process. Needs gcc, the first time. */
@@ -25,6 +27,7 @@ export function shimEnvironment(options: ShimOptions): Record<string, string> {
     SHIM_LOG: options.log,
     SHIM_FAIL_SYNC: `${options.failSync ?? 0}`,
     SHIM_HOLD_MS: `${options.holdMs ?? 0}`,
+    SHIM_KILL_AT: `${options.killAt ?? 0}`,
     UV_USE_IO_URING: "0",
   };
 }

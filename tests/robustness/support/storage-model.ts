@@ -1,9 +1,15 @@
 /** What programs/storage-writer.ts writes, and what must be found of it after a power cut. */
 
-import { existsSync } from "node:fs";
 import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import type { Entry } from "@etcd-ts/raft";
-import { BufferedBackend, createNodeEnv, findLatestMark, Wal, type WalEnv } from "@etcd-ts/server/internal";
+import {
+  BufferedBackend,
+  createNodeEnv,
+  currentDatabase,
+  findLatestMark,
+  Wal,
+  type WalEnv,
+} from "@etcd-ts/server/internal";
 import { seededDraw } from "./random.js";
 
 export const segmentSizeBytes = 20_000;
@@ -47,16 +53,18 @@ export async function checkStorage(
 ): Promise<void> {
   const env = createNodeEnv({ logLevel: "error" });
   const path = `${directory}/wal`;
-  const backend = existsSync(`${directory}/lmdb-1`)
-    ? new BufferedBackend({
-        clock: env.clock,
-        digest: env.digest,
-        database: env.openDatabase(`${directory}/lmdb-1`),
-        onFailure: (error) => {
-          throw error;
-        },
-      })
-    : undefined;
+  const database = await currentDatabase(env.disk, directory);
+  const backend =
+    database === undefined
+      ? undefined
+      : new BufferedBackend({
+          clock: env.clock,
+          digest: env.digest,
+          database: env.openDatabase(database),
+          onFailure: (error) => {
+            throw error;
+          },
+        });
   try {
     const durableIndex = backend?.durableIndex ?? 0;
     if (durableIndex < acks.db) throw new Error(`the database has ${durableIndex}, acknowledged ${acks.db}`);

@@ -38,13 +38,17 @@ export async function switchDatabase(disk: Disk, member: string, directory: stri
   await disk.syncDirectory(member);
 }
 
-/** Removes databases that are not the live one; returns their names. */
+/**
+ * Removes databases that are not the live one; returns their names. Called before the live one is opened: it also makes
+ * CURRENT durable, which a process that was killed may have renamed only.
+ */
 export async function removeStrays(disk: Disk, member: string): Promise<readonly string[]> {
   const current = await currentDatabase(disk, member);
   const strays = (await disk.list(member)).filter(
     (name) => (isDatabaseName(name) && `${member}/${name}` !== current) || name === `${currentName}.tmp`,
   );
   for (const name of strays) await disk.remove(`${member}/${name}`);
+  await disk.syncDirectory(member);
   return strays;
 }
 

@@ -6,7 +6,9 @@
  * iterator outlives `scan`, as an open one would keep its own.
  */
 
+import { closeSync, fsyncSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { type Database as LmdbTable, open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
 import {
@@ -24,6 +26,7 @@ const keySizeMax = 1978;
 /** Address space only: the file grows with its data. */
 const mapSizeBytes = 2 ** 40;
 const maxDbs = 16;
+const dataFile = "data.mdb";
 
 /** A value that is handed out as it lies in lmdb-js's own buffer, with its length beside. */
 interface RawValue {
@@ -55,9 +58,20 @@ export function openLmdbDatabase(directory: string, options: DatabaseOptions = {
     // `noSubdir`: a name with a dot would be taken for a file.
     const root = open<RawValue, Uint8Array>(directory, { ...tableOptions, noSubdir: false, maxDbs, mapSize });
     const tables = tableNames.map((name) => root.openDB<RawValue, Uint8Array>(name, tableOptions));
+    syncFile(join(directory, dataFile));
     return new LmdbDatabase(directory, mapSize, root, tables);
   } catch (error) {
     throw databaseError("open", directory, error);
+  }
+}
+
+/** lmdb-js makes a file and its tables without a sync. */
+function syncFile(path: string): void {
+  const fd = openSync(path, "r+");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

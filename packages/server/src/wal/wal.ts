@@ -173,6 +173,9 @@ export class Wal {
       for (const name of await disk.list(directory)) {
         if (isSpareName(name)) await disk.remove(joinPath(directory, name));
       }
+      // A process that was killed may have renamed a segment, or the whole log, and not synced the directory.
+      await disk.syncDirectory(directory);
+      await disk.syncDirectory(parentOf(directory));
       if (end.torn) await keepBroken(env, path, end.offset);
       const written = await rewriteTail(env, directory, contents);
       const file = await disk.open(path, "write");
