@@ -33,6 +33,8 @@ interface CachedBlock {
 
 const cachedBlockBytesMax = 512;
 const cachedBlocksMax = 64;
+/** How far a list may pass its limit before the block is not even read to its end. */
+const bombFactor = 4;
 
 export class HpackDecoder {
   readonly #limits: HeaderLimits;
@@ -54,7 +56,7 @@ export class HpackDecoder {
     this.#table = new DynamicTable(limits.tableBytesMax);
   }
 
-  /** Undefined is a compression error: the connection cannot go on. The bytes are not kept. */
+  /** Undefined is a compression error, or a bomb: the connection cannot go on. The bytes are not kept. */
   decode(bytes: Uint8Array, start: number, end: number): HeaderBlock | undefined {
     const last = this.#last;
     if (last !== undefined && this.#matches(last, bytes, start, end)) return last.block;
@@ -108,6 +110,8 @@ export class HpackDecoder {
       const field = this.#field(first);
       if (field === undefined) return undefined;
       listBytes += fieldSize(field);
+      // A block that stands for far more than it is costs time with every field: no client sends it by accident.
+      if (listBytes > this.#limits.listBytesMax * bombFactor) return undefined;
       // Past the limits the block is still read to its end, for the table's sake, but nothing more is kept.
       if (listBytes > this.#limits.listBytesMax || fields.length >= this.#limits.pairsMax) truncated = true;
       else fields.push(field);

@@ -99,10 +99,12 @@ describe("HPACK decoder", () => {
     const large = new Uint8Array(6 + 3000).fill(0x78);
     large.set(hex("4001 61 7f b916"));
     expect(decode(decoder, large)?.[0]).toHaveLength(3003);
-    const bomb = new Uint8Array(16_000).fill(0xbe);
-    const block = decoder.decode(bomb, 0, bomb.length);
+    const repeated = new Uint8Array(20).fill(0xbe);
+    const block = decoder.decode(repeated, 0, repeated.length);
     expect(block?.truncated).toBe(true);
     expect(block?.fields).toHaveLength(5);
+    const bomb = new Uint8Array(16_000).fill(0xbe);
+    expect(decoder.decode(bomb, 0, bomb.length)).toBeUndefined();
   });
 
   it("reads what the encoder writes", () => {

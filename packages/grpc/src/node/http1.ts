@@ -75,7 +75,7 @@ class Http1Exchange implements HttpExchange {
       return;
     }
     this.#request.on("data", (chunk: Uint8Array) => {
-      if (!this.ended) receiver.onData(chunk);
+      if (!this.ended) receiver.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length));
     });
     this.#request.on("end", () => {
       if (!this.ended) receiver.onEnd();

@@ -52,7 +52,9 @@ export class SocketDriver {
   #onData(chunk: Uint8Array): void {
     if (this.#ending) return;
     this.#receiving = true;
-    this.#connection.receive(chunk, this.#timers.now());
+    // A plain view: what handlers are shown must not be a Buffer, whose `slice` would share its bytes.
+    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+    this.#connection.receive(bytes, this.#timers.now());
     this.#receiving = false;
     this.#flush();
   }

@@ -171,6 +171,29 @@ export function describeCalls(name: string, transport: CallTransport): void {
         });
       }));
 
+    it("shows messages as plain bytes, which a slice copies", async () => {
+      const kept: Uint8Array[] = [];
+      const table: ServiceTable = new Map([
+        [
+          "/t.T/Keep",
+          {
+            kind: "request",
+            handle: (call: ServerCall, request: Uint8Array) => {
+              kept.push(request.slice());
+              expect(kept[0]?.buffer).not.toBe(request.buffer);
+              call.respond(request.length, writer(request));
+            },
+          },
+        ],
+      ]);
+      await using(table, async (client) => {
+        const request = { sizeBytes: 3, write: writer(Uint8Array.of(1, 2, 3)) };
+        const decode = (message: Uint8Array): boolean => message.slice().buffer !== message.buffer;
+        expect((await unary(client, "/t.T/Keep", { ...request, decode })).message).toBe(true);
+        expect(kept).toEqual([Uint8Array.of(1, 2, 3)]);
+      });
+    });
+
     it("streams from the server, in order, ended by the status", () =>
       using(echoTable(), async (client) => {
         const recording = record(client, "/test.Echo/Many");
