@@ -21,6 +21,7 @@ import type { Member } from "./node/member.js";
 import { memberProbe } from "./node/probe.js";
 import { publishAttributes } from "./node/publisher.js";
 import { VersionMonitor } from "./node/version-monitor.js";
+import { PeerNetwork } from "./peers/peer-network.js";
 import { createNodeEnv } from "./platform/env.js";
 import { createNetwork } from "./platform/network.js";
 import { processFacts } from "./platform/process-facts.js";
@@ -44,8 +45,10 @@ export interface StartOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
-/** Calls may go on this long after a stop was asked for. Source: etcd ReqTimeout. */
-const drainMs = 7000;
+/** Milliseconds a request may take, and calls may go on after a stop was asked for. Source: etcd config.go ReqTimeout. */
+function requestTimeoutMs(config: MemberConfig): number {
+  return 5000 + 2 * config.electionMs;
+}
 
 /** Starts a member from etcd's flags, by name and as text. Rejects when they are not valid. */
 export async function startEtcd(flags: Readonly<Record<string, string>>, options: StartOptions = {}): Promise<Etcd> {
@@ -65,7 +68,23 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
     else options.onFailure(error);
   };
   const metrics = new MemberMetrics({ extensive: config.extensiveMetrics });
-  const { member, lock } = await openMember(env, config, { metrics, failed });
+  let peers: PeerNetwork | undefined;
+  const { member, lock } = await openMember(env, config, {
+    metrics,
+    failed,
+    makeTransport: ({ memberId, clusterId }) => {
+      peers = new PeerNetwork({
+        env,
+        memberId,
+        clusterId,
+        advertisedUrls: config.initialAdvertisePeerUrls.map((url) => url.text),
+        electionMs: config.electionMs,
+        requestTimeoutMs: requestTimeoutMs(config),
+        removed: () => failed(new Error("the member has been permanently removed from the cluster")),
+      });
+      return peers;
+    },
+  });
   const registry = new MetricsRegistry(metrics, {
     refresh: () => member.refreshMetrics(),
     registerProcess: registerProcessMetrics,
@@ -106,18 +125,22 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
   };
   const server = new GrpcServer({ services, http, limits });
   const metricsServer = new GrpcServer({ services: new Map(), http: createMetricsHandler(handlerParts) });
-  const versionMonitor = new VersionMonitor(member, () => Promise.resolve([serverVersion]));
+  const versionMonitor = new VersionMonitor(member, () => peers?.versions() ?? Promise.resolve([serverVersion]));
 
   const close = async (): Promise<void> => {
     stopped = true;
     health.setServing(false);
     versionMonitor.stop();
-    await Promise.all([server.close(drainMs), metricsServer.close(0)]);
+    await Promise.all([server.close(requestTimeoutMs(config)), metricsServer.close(0)]);
     await member.stop();
     await lock.release();
   };
 
   try {
+    await peers?.start(
+      member,
+      config.listenPeerUrls.map((url) => url.text),
+    );
     member.start();
     versionMonitor.start();
     for (const url of config.listenMetricsUrls) await metricsServer.listen(target(url, config));

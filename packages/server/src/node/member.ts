@@ -530,6 +530,14 @@ export class Member {
     this.#loop.step(message);
   }
 
+  reportUnreachable(id: bigint): void {
+    this.#loop.reportUnreachable(id);
+  }
+
+  reportSnapshot(id: bigint, outcome: "finish" | "failure"): void {
+    this.#loop.reportSnapshot(id, outcome);
+  }
+
   // Inside.
 
   #tick(): void {

@@ -10,6 +10,7 @@
 import { type Message, MessageType } from "@etcd-ts/raft";
 import type { ServedRequest } from "../env.js";
 import { serverVersion } from "../version.js";
+import { readBody } from "./body.js";
 import { hexId, incompatibility, parseHexId } from "./identity.js";
 import { Peer, type PeerEnvironment, type StreamKind } from "./peer.js";
 import { PeerStatus } from "./peer-status.js";
@@ -165,7 +166,7 @@ export class Transport {
   #handlePipeline(request: ServedRequest): void {
     if (!this.#admit(request, "POST")) return;
     this.#addRemoteFrom(request);
-    readAll(request, pipelineBodyBytesMax).then(
+    readBody(request, pipelineBodyBytesMax).then(
       (body) => {
         let message: Message;
         try {
@@ -174,7 +175,7 @@ export class Transport {
           return this.#refuse(request, 400, "error unmarshalling raft message");
         }
         const fault = this.#misdirected(message);
-        if (fault !== undefined) return this.respondForbidden(request, fault);
+        if (fault !== undefined) return this.#respondForbidden(request, fault);
         this.#options.received(message);
         request.respond(204, this.#clusterHeader(), "");
       },
@@ -182,7 +183,7 @@ export class Transport {
     );
   }
 
-  respondForbidden(request: ServedRequest, text: string): void {
+  #respondForbidden(request: ServedRequest, text: string): void {
     const headers = { ...this.#clusterHeader(), "content-type": "application/json" };
     request.respond(403, headers, JSON.stringify({ message: text }));
   }
@@ -215,21 +216,4 @@ export class Transport {
 function streamKind(path: string): StreamKind | undefined {
   if (/^\/raft\/stream\/msgapp\/[^/]+$/.test(path)) return "append";
   return /^\/raft\/stream\/message\/[^/]+$/.test(path) ? "message" : undefined;
-}
-
-async function readAll(request: ServedRequest, bytesMax: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body()) {
-    size += chunk.length;
-    if (size > bytesMax) throw new RangeError(`body exceeds ${bytesMax} bytes`);
-    chunks.push(chunk);
-  }
-  const all = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.length;
-  }
-  return all;
 }

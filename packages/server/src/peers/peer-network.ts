@@ -1,0 +1,144 @@
+/**
+ * All that goes between this member and the others: the transport of raft messages, the requests it makes of the leader
+ * and those the others make of it. Assembled before the member exists, so the member is attached afterwards.
+ */
+
+import type { Message } from "@etcd-ts/raft";
+import type { MembershipEffect } from "@etcd-ts/store";
+import type { Env, Listener, ServedRequest } from "../env.js";
+import type { LeaseForwarding } from "../node/leases.js";
+import type { Member, PeerTransport } from "../node/member.js";
+import { serverVersion } from "../version.js";
+import { forwardLeases } from "./lease-forwarding.js";
+import { PeerEndpoints } from "./peer-endpoints.js";
+import { Transport } from "./transport.js";
+
+export interface PeerNetworkOptions {
+  readonly env: Env;
+  readonly memberId: bigint;
+  readonly clusterId: bigint;
+  readonly advertisedUrls: readonly string[];
+  readonly electionMs: number;
+  readonly requestTimeoutMs: number;
+  /** This member was removed from the cluster: it must stop. */
+  removed(): void;
+}
+
+const versionTimeoutMs = 7000;
+const versionBytesMax = 64 * 1024;
+
+export class PeerNetwork implements PeerTransport {
+  readonly leases: LeaseForwarding;
+  readonly #options: PeerNetworkOptions;
+  readonly #transport: Transport;
+  readonly #listeners: Listener[] = [];
+  #member: Member | undefined;
+  #endpoints: PeerEndpoints | undefined;
+
+  constructor(options: PeerNetworkOptions) {
+    this.#options = options;
+    const { clock, network, logger } = options.env;
+    this.#transport = new Transport({
+      clock,
+      network,
+      logger,
+      local: { memberId: options.memberId, clusterId: options.clusterId, peerUrls: () => options.advertisedUrls },
+      // Source: etcd config.go peerDialTimeout.
+      dialTimeoutMs: 1000 + options.electionMs,
+      received: (message) => this.#member?.receive(message),
+      reportUnreachable: (id) => this.#member?.reportUnreachable(id),
+      reportSnapshot: (id, outcome) => this.#member?.reportSnapshot(id, outcome),
+      removed: () => options.removed(),
+      isRemoved: (id) => this.#member?.membership.isRemoved(id) ?? false,
+      sendSnapshot: (message) => this.#member?.reportSnapshot(message.to, "failure"),
+      receiveSnapshot: (request) => request.respond(500, {}, "snapshots cannot be received yet\n"),
+    });
+    this.leases = forwardLeases({
+      clock,
+      network,
+      requestTimeoutMs: options.requestTimeoutMs,
+      electionTimeoutMs: options.electionMs,
+      leaderUrls: () => {
+        const member = this.#member;
+        return member?.membership.member(member.leader)?.peerUrls ?? [];
+      },
+    });
+  }
+
+  /** Connects to the members known, and serves the peer port. */
+  async start(member: Member, listenUrls: readonly string[]): Promise<void> {
+    this.#member = member;
+    this.#endpoints = new PeerEndpoints(member);
+    for (const { id, peerUrls } of member.membership.members()) this.#transport.addPeer(id, peerUrls);
+    for (const url of listenUrls) {
+      this.#listeners.push(await this.#options.env.network.serve(url, (request) => this.#serve(request)));
+      this.#options.env.logger.log("info", "serving peer traffic", { address: url });
+    }
+  }
+
+  send(messages: readonly Message[]): void {
+    this.#transport.send(messages);
+  }
+
+  membershipChanged(effect: MembershipEffect): void {
+    switch (effect.kind) {
+      case "memberAdded":
+        return this.#transport.addPeer(effect.member.id, effect.member.peerUrls);
+      case "memberUpdated":
+        return this.#transport.updatePeer(effect.member.id, effect.member.peerUrls);
+      case "memberRemoved":
+        if (effect.id === this.#options.memberId) this.#options.removed();
+        return this.#transport.removePeer(effect.id);
+      case "learnerPromoted":
+        return;
+    }
+  }
+
+  activeSince(id: bigint): number | undefined {
+    return this.#transport.activeSince(id);
+  }
+
+  /** Server versions of all members, this one included; undefined for one that cannot be asked. */
+  versions(): Promise<readonly (string | undefined)[]> {
+    const members = this.#member?.membership.members() ?? [];
+    return Promise.all(members.map(({ id, peerUrls }) => this.#versionOf(id, peerUrls)));
+  }
+
+  stop(): void {
+    this.#transport.stop();
+    for (const listener of this.#listeners.splice(0)) {
+      listener.close().catch((error: unknown) => {
+        this.#options.env.logger.log("warn", "failed to close a peer listener", { error: String(error) });
+      });
+    }
+  }
+
+  #serve(request: ServedRequest): void {
+    if (this.#transport.handle(request)) return;
+    if (this.#endpoints?.handle(request) === true) return;
+    request.respond(404, { "content-type": "text/plain; charset=utf-8" }, "404 page not found\n");
+  }
+
+  async #versionOf(id: bigint, urls: readonly string[]): Promise<string | undefined> {
+    if (id === this.#options.memberId) return serverVersion;
+    for (const url of urls) {
+      const response = await this.#options.env.network
+        .post({
+          url: `${url}/version`,
+          method: "GET",
+          headers: {},
+          timeoutMs: versionTimeoutMs,
+          responseBytesMax: versionBytesMax,
+        })
+        .catch(() => undefined);
+      const version = response?.status === 200 ? versionIn(response.body) : undefined;
+      if (version !== undefined) return version;
+    }
+    return undefined;
+  }
+}
+
+function versionIn(body: Uint8Array): string | undefined {
+  const match = /"etcdserver"\s*:\s*"(\d+\.\d+\.\d+[^"]*)"/.exec(String.fromCharCode(...body.subarray(0, 1024)));
+  return match?.[1];
+}
