@@ -32,12 +32,15 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
 /** Longest run handed to String.fromCharCode at once: below every engine's limit of arguments. */
 const chunkSize = 8192;
 
+/** Up to this length pieces of 16 characters, appended, beat a view and `apply`: at 16 bytes by four times. */
+const piecewiseMax = 4096;
+
 /**
  * One character for each byte of bytes[start, end), so that `<` on strings is byte order. Keys may have megabytes:
  * long ones are converted in chunks.
  */
 export function latin1FromBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
-  if (end - start <= shortMax) return shortLatin1(bytes, start, end);
+  if (end - start <= piecewiseMax) return piecewiseLatin1(bytes, start, end);
   let text = "";
   for (let from = start; from < end; from += chunkSize) {
     const chunk = bytes.subarray(from, Math.min(end, from + chunkSize));
@@ -47,12 +50,34 @@ export function latin1FromBytes(bytes: Uint8Array, start = 0, end: number = byte
   return text;
 }
 
-/** Up to this length single characters, appended, beat a view and `apply`. */
-const shortMax = 32;
-
-function shortLatin1(bytes: Uint8Array, start: number, end: number): string {
+function piecewiseLatin1(b: Uint8Array, start: number, end: number): string {
   let text = "";
-  for (let i = start; i < end; i++) text += String.fromCharCode(bytes[i] as number);
+  let i = start;
+  for (; i + 16 <= end; i += 16) {
+    // biome-ignore format: four bytes a line
+    text += String.fromCharCode(
+      b[i] as number, b[i + 1] as number, b[i + 2] as number, b[i + 3] as number,
+      b[i + 4] as number, b[i + 5] as number, b[i + 6] as number, b[i + 7] as number,
+      b[i + 8] as number, b[i + 9] as number, b[i + 10] as number, b[i + 11] as number,
+      b[i + 12] as number, b[i + 13] as number, b[i + 14] as number, b[i + 15] as number,
+    );
+  }
+  if (i + 8 <= end) {
+    // biome-ignore format: four bytes a line
+    text += String.fromCharCode(
+      b[i] as number, b[i + 1] as number, b[i + 2] as number, b[i + 3] as number,
+      b[i + 4] as number, b[i + 5] as number, b[i + 6] as number, b[i + 7] as number,
+    );
+    i += 8;
+  }
+  if (i + 4 <= end) {
+    // biome-ignore format: four bytes a line
+    text += String.fromCharCode(
+      b[i] as number, b[i + 1] as number, b[i + 2] as number, b[i + 3] as number,
+    );
+    i += 4;
+  }
+  for (; i < end; i++) text += String.fromCharCode(b[i] as number);
   return text;
 }
 

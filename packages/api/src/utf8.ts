@@ -5,20 +5,17 @@
  * Source: Unicode 15, table 3-7 (well-formed UTF-8 byte sequences).
  */
 
+import { latin1FromBytes } from "./bytes.js";
+
 /** Longest run handed to String.fromCharCode at once: below every engine's limit of arguments. */
 const chunkSize = 4096;
 
 /** The text of bytes[from, to), or undefined when it is not well-formed UTF-8. */
 export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string | undefined {
-  let text = "";
+  // Names, tokens and URLs are ASCII.
   let pos = from;
-  // Names, tokens and URLs are short and ASCII.
-  const asciiEnd = Math.min(to, from + 64);
-  for (; pos < asciiEnd; pos++) {
-    const byte = bytes[pos] as number;
-    if (byte >= 0x80) break;
-    text += String.fromCharCode(byte);
-  }
+  while (pos < to && (bytes[pos] as number) < 0x80) pos++;
+  let text = latin1FromBytes(bytes, from, pos);
   if (pos === to) return text;
   const units: number[] = [];
   while (pos < to) {
