@@ -1,6 +1,6 @@
 /** Files in memory: for tests that open the same log thousands of times. Syncs do nothing; locks are held per path. */
 
-import { type Disk, DiskError, type DiskFile, type DiskLock, type OpenMode } from "../../env.js";
+import { type Disk, DiskError, type DiskFile, type DiskLock, type OpenMode } from "@etcd-ts/server/internal";
 
 /** A file's content, whatever its name. */
 export interface MemoryInode {
@@ -10,6 +10,11 @@ export interface MemoryInode {
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, MemoryInode>();
   readonly #locked = new Set<string>();
+
+  /** What a file holds; empty when there is none. */
+  bytes(path: string): Uint8Array {
+    return this.files.get(path)?.bytes ?? new Uint8Array(0);
+  }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     if (!this.files.has(path)) {
