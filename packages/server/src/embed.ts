@@ -80,6 +80,7 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
         advertisedUrls: config.initialAdvertisePeerUrls.map((url) => url.text),
         electionMs: config.electionMs,
         requestTimeoutMs: requestTimeoutMs(config),
+        promotion: { strictReconfigCheck: config.strictReconfigCheck },
         removed: () => failed(new Error("the member has been permanently removed from the cluster")),
       });
       return peers;
@@ -93,6 +94,7 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
   const services = memberServices(member, health, {
     maxTxnOps: config.maxTxnOps,
     maxRequestBytes: config.maxRequestBytes,
+    strictReconfigCheck: config.strictReconfigCheck,
     progressNotifyMs: config.watchProgressNotifyIntervalMs,
   });
   const handlerParts: HandlerParts = {

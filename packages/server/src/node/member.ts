@@ -32,6 +32,8 @@ import type { ConfChange, MemoryStorage, Message, RawNode, SoftState, Status } f
 import {
   type AlarmStore,
   Budget,
+  type Connections,
+  computeMemberId,
   type HeaderParts,
   type Lessor,
   type Membership,
@@ -42,6 +44,7 @@ import {
   type Refused,
   ResponseHeaders,
   runToEnd,
+  type Sha1,
   type SlicedRead,
   type StateMachine,
   type TxnResult,
@@ -91,6 +94,8 @@ export interface PeerTransport {
   /** Monotonic milliseconds since when a peer is reachable; undefined while it is not. */
   activeSince(id: bigint): number | undefined;
   readonly leases: LeaseForwarding;
+  /** Asks the leader to promote a learner. */
+  promote(id: bigint, done: (refusal: Refusal | undefined) => void): void;
   stop(): void;
 }
 
@@ -100,6 +105,7 @@ export interface MemberParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly sha1: Sha1;
   readonly settings: MemberSettings;
   readonly raft: RawNode;
   readonly log: MemoryStorage;
@@ -125,6 +131,10 @@ const applyLagMax = 5000;
 /** Proposals that wait for their result. */
 const proposalsMax = 20_000;
 const readersMax = 100_000;
+/** Source: etcd server.go HealthInterval. */
+const healthIntervalMs = 5000;
+/** Source: etcd ErrTimeoutLeaderTransfer, which is not mapped. */
+const transferTimeout: Refusal = { code: 2, message: "etcdserver: request timed out, leader transfer took too long" };
 /** Source: etcd readIndexRetryTime. */
 const readRetryMs = 500;
 /** Encoded bytes of proposals in one message to raft. Source: etcd maxSizePerMsg. */
@@ -301,6 +311,7 @@ export class Member {
   /** Ends everything that runs, flushes and closes what it owns. Callers that wait get "server stopped". */
   async stop(): Promise<void> {
     if (this.#stopped) return;
+    await this.#transferBeforeStop();
     this.#stopped = true;
     this.#ticker.stop();
     this.#leaseLoop.stop();
@@ -447,13 +458,78 @@ export class Member {
     });
   }
 
-  /** Proposes a configuration change; `timeoutMs` undefined waits for good, as etcd does without a client's deadline. */
-  proposeConfChange(change: Omit<ConfChange, "id">, done: (outcome: ConfChangeOutcome) => void): void {
-    if (this.#confChanges.full) return done({ kind: "refused", reason: "requestTooManyRequests" });
+  /** Proposes a configuration change and waits until it is in force, or for good: returns a function that gives up. */
+  proposeConfChange(change: Omit<ConfChange, "id">, done: (outcome: ConfChangeOutcome) => void): () => void {
+    if (this.#confChanges.full) {
+      done({ kind: "refused", reason: "requestTooManyRequests" });
+      return () => {};
+    }
     const suffix = this.ids.nextSuffix();
     this.#confChanges.add(suffix, { startedAt: this.clock.now(), done });
     const refusal = this.#loop.proposeConfChange({ ...change, id: this.ids.full(suffix) });
     if (refusal !== undefined) this.#confChanges.settle(suffix, { kind: "refused", reason: proposalDropped });
+    return () => this.#confChanges.forget(suffix);
+  }
+
+  /** The id of a member that is added now. */
+  newMemberId(peerUrls: readonly string[]): bigint {
+    const unixSeconds = Math.floor(this.clock.wallTime() / 1000);
+    return computeMemberId(this.#parts.sha1, { peerUrls, clusterToken: "", unixSeconds });
+  }
+
+  /** What this member knows of its connections to the others. */
+  get connections(): Connections {
+    const activeSince = (id: bigint): number | undefined => this.#parts.transport?.activeSince(id);
+    return {
+      self: this.memberId,
+      isActive: (id) => activeSince(id) !== undefined,
+      isHealthy: (id) => (activeSince(id) ?? Number.POSITIVE_INFINITY) < this.clock.now() - healthIntervalMs,
+    };
+  }
+
+  /** Asks the leader to promote a learner. */
+  forwardPromotion(id: bigint, done: (refusal: Refusal | undefined) => void): void {
+    const { transport } = this.#parts;
+    if (transport === undefined) done("noLeader");
+    else transport.promote(id, done);
+  }
+
+  /** Hands leadership to another voter. `done` when it has it, or with the reason why not. */
+  moveLeader(to: bigint, done: (refusal: Refusal | undefined) => void): void {
+    if (!this.isLeader) return done("notLeader");
+    const target = this.membership.member(to);
+    if (target === undefined || target.isLearner) return done("badLeaderTransferee");
+    if (to === this.memberId) return done(undefined);
+    this.logger.log("info", "leadership transfer starting", {
+      "current-leader-member-id": this.memberId.toString(16),
+      "transferee-member-id": to.toString(16),
+    });
+    const deadline = this.clock.setTimer(this.requestTimeoutMs, () => {
+      stop();
+      done(transferTimeout);
+    });
+    const stop = this.onLeaderChange(() => {
+      if (this.leader !== to) return;
+      stop();
+      deadline.cancel();
+      done(undefined);
+    });
+    this.#loop.transferLeader(to);
+  }
+
+  /** A leader that stops hands over to the voter connected longest, so that the others need not wait for an election. */
+  async #transferBeforeStop(): Promise<void> {
+    if (!this.isLeader) return;
+    let longest: { readonly id: bigint; readonly since: number } | undefined;
+    for (const { id } of this.membership.voters()) {
+      const since = id === this.memberId ? undefined : this.#parts.transport?.activeSince(id);
+      if (since !== undefined && (longest === undefined || since < longest.since)) longest = { id, since };
+    }
+    if (longest === undefined) return;
+    const { id } = longest;
+    const refusal = await new Promise<Refusal | undefined>((resolve) => this.moveLeader(id, resolve));
+    const fields = { "transferee-member-id": id.toString(16), ...(refusal === undefined ? {} : { error: String(refusal) }) };
+    this.logger.log(refusal === undefined ? "info" : "warn", "leadership transfer before stopping", fields);
   }
 
   /** Calls `done` once reading the local state is linearizable, or with the reason why it is not. */

@@ -42,6 +42,11 @@ export class Waiters<T> {
     return true;
   }
 
+  /** Ends a wait without a result. */
+  forget(key: number): void {
+    this.#waiters.delete(key);
+  }
+
   /** Ends every wait that began at or before `startedBefore`, with a result made for each. */
   expire(startedBefore: number, result: (key: number, waiter: Waiter<T>) => T): void {
     for (const [key, waiter] of this.#waiters) {

@@ -4,7 +4,7 @@
  * Source: etcd server/etcdserver/api/etcdhttp/peer.go, server/lease/leasehttp/http.go.
  */
 
-import { bytesFromLatin1, errorSpecs } from "@etcd-ts/api";
+import { bytesFromLatin1, decodeUtf8, errorSpecs } from "@etcd-ts/api";
 import {
   decodeLeaseKeepAliveRequest,
   encodeLeaseKeepAliveResponse,
@@ -19,6 +19,7 @@ import { memberToJson, stringifyExact } from "@etcd-ts/store";
 import type { ServedRequest } from "../env.js";
 import { versionBody } from "../http/client-handler.js";
 import type { Member } from "../node/member.js";
+import { type PromotionOptions, promoteHere } from "../node/promotion.js";
 import type { Refusal } from "../node/refusal.js";
 import { readBody } from "./body.js";
 import { hexId } from "./identity.js";
@@ -26,13 +27,18 @@ import { hexId } from "./identity.js";
 /** Source: leasehttp.maxLeaseRequestBytes. */
 const leaseBodyBytesMax = 64 * 1024;
 const plain = { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" };
+const promotePrefix = "/members/promote/";
+/** A request for a hash is one number. */
+const hashBodyBytesMax = 4096;
 const protobuf = { "content-type": "application/protobuf" };
 
 export class PeerEndpoints {
   readonly #member: Member;
+  readonly #promotion: PromotionOptions;
 
-  constructor(member: Member) {
+  constructor(member: Member, promotion: PromotionOptions) {
     this.#member = member;
+    this.#promotion = promotion;
   }
 
   /** Answers a request if its path is one of these; false when it is not. */
@@ -54,8 +60,13 @@ export class PeerEndpoints {
       case "/leases/internal":
         this.#leases(request, path);
         return true;
+      case "/members/hashkv":
+        this.#get(request, () => this.#hashKv(request));
+        return true;
       default:
-        return false;
+        if (!path.startsWith(promotePrefix)) return false;
+        this.#promote(request, path.slice(promotePrefix.length));
+        return true;
     }
   }
 
@@ -89,6 +100,52 @@ export class PeerEndpoints {
       }
       request.respond(200, headers, String(this.#member.membership.downgrade().enabled));
     });
+  }
+
+  /** On the leader; a learner's own request comes through whichever member was asked. */
+  #promote(request: ServedRequest, idText: string): void {
+    const headers = { ...this.#clusterHeader(), ...plain };
+    if (request.method !== "POST") return request.respond(405, { ...plain, allow: "POST" }, "Method Not Allowed\n");
+    if (!/^\d{1,20}$/.test(idText)) return request.respond(404, headers, `member ${idText} not found in cluster\n`);
+    promoteHere(this.#member, BigInt(idText), this.#promotion, (refusal) => {
+      if (refusal === undefined) {
+        const json = { ...this.#clusterHeader(), "content-type": "application/json" };
+        return request.respond(200, json, this.#members());
+      }
+      if (refusal === "memberNotFound") return request.respond(404, headers, "membership: ID not found\n");
+      if (refusal === "memberNotLearner") {
+        return request.respond(412, headers, "membership: can only promote a learner member\n");
+      }
+      if (refusal === "learnerNotReady") {
+        return request.respond(412, headers, `${errorSpecs.learnerNotReady.message}\n`);
+      }
+      request.respond(500, { ...headers, "content-type": "application/json" }, '{"message":"Internal Server Error"}');
+    });
+  }
+
+  #hashKv(request: ServedRequest): void {
+    const clusterId = request.headers["x-etcd-cluster-id"] ?? "";
+    if (clusterId !== "" && clusterId !== hexId(this.#member.clusterId)) {
+      return request.respond(412, plain, "cluster ID mismatch\n");
+    }
+    readBody(request, hashBodyBytesMax).then(
+      (body) => {
+        const revision = requestedRevision(body);
+        if (revision === undefined) return request.respond(400, plain, "error unmarshalling request\n");
+        const current = this.#member.mvcc.currentRevision();
+        this.#member.runSliced(this.#member.mvcc.startHash(revision), (result) => {
+          if (typeof result === "string") return request.respond(400, plain, `${errorSpecs[result].message.replace("etcdserver: ", "")}\n`);
+          const json = stringifyExact({
+            header: current === 0 ? {} : { revision: BigInt(current) },
+            hash: result.hash === 0 ? undefined : BigInt(result.hash),
+            compact_revision: result.compactRevision === 0 ? undefined : BigInt(result.compactRevision),
+            hash_revision: result.hashRevision === 0 ? undefined : BigInt(result.hashRevision),
+          });
+          request.respond(200, { ...this.#clusterHeader(), "content-type": "application/json" }, json);
+        });
+      },
+      () => request.respond(400, plain, "error reading body\n"),
+    );
   }
 
   #leases(request: ServedRequest, path: string): void {
@@ -139,6 +196,16 @@ export class PeerEndpoints {
       encodeLeaseInternalResponse(answer, bytes, 0);
       request.respond(200, protobuf, bytes);
     });
+  }
+}
+
+/** `{"revision":N}`, N absent for 0; undefined for what is not that. */
+function requestedRevision(body: Uint8Array): number | undefined {
+  try {
+    const { revision = 0 } = JSON.parse(decodeUtf8(body, 0, body.length) ?? "") as { revision?: unknown };
+    return typeof revision === "number" && Number.isSafeInteger(revision) ? revision : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -8,8 +8,12 @@ import type { MembershipEffect } from "@etcd-ts/store";
 import type { Env, Listener, ServedRequest } from "../env.js";
 import type { LeaseForwarding } from "../node/leases.js";
 import type { Member, PeerTransport } from "../node/member.js";
+import type { PromotionOptions } from "../node/promotion.js";
+import type { Refusal } from "../node/refusal.js";
 import { serverVersion } from "../version.js";
 import { forwardLeases } from "./lease-forwarding.js";
+import { forwardPromotion } from "./promotion-forwarding.js";
+import type { LeaderLookup } from "./leader-requests.js";
 import { PeerEndpoints } from "./peer-endpoints.js";
 import { Transport } from "./transport.js";
 
@@ -20,6 +24,7 @@ export interface PeerNetworkOptions {
   readonly advertisedUrls: readonly string[];
   readonly electionMs: number;
   readonly requestTimeoutMs: number;
+  readonly promotion: PromotionOptions;
   /** This member was removed from the cluster: it must stop. */
   removed(): void;
 }
@@ -31,6 +36,7 @@ export class PeerNetwork implements PeerTransport {
   readonly leases: LeaseForwarding;
   readonly #options: PeerNetworkOptions;
   readonly #transport: Transport;
+  readonly #lookup: LeaderLookup;
   readonly #listeners: Listener[] = [];
   #member: Member | undefined;
   #endpoints: PeerEndpoints | undefined;
@@ -53,7 +59,7 @@ export class PeerNetwork implements PeerTransport {
       sendSnapshot: (message) => this.#member?.reportSnapshot(message.to, "failure"),
       receiveSnapshot: (request) => request.respond(500, {}, "snapshots cannot be received yet\n"),
     });
-    this.leases = forwardLeases({
+    this.#lookup = {
       clock,
       network,
       requestTimeoutMs: options.requestTimeoutMs,
@@ -62,13 +68,14 @@ export class PeerNetwork implements PeerTransport {
         const member = this.#member;
         return member?.membership.member(member.leader)?.peerUrls ?? [];
       },
-    });
+    };
+    this.leases = forwardLeases(this.#lookup);
   }
 
   /** Connects to the members known, and serves the peer port. */
   async start(member: Member, listenUrls: readonly string[]): Promise<void> {
     this.#member = member;
-    this.#endpoints = new PeerEndpoints(member);
+    this.#endpoints = new PeerEndpoints(member, this.#options.promotion);
     for (const { id, peerUrls } of member.membership.members()) this.#transport.addPeer(id, peerUrls);
     for (const url of listenUrls) {
       this.#listeners.push(await this.#options.env.network.serve(url, (request) => this.#serve(request)));
@@ -92,6 +99,10 @@ export class PeerNetwork implements PeerTransport {
       case "learnerPromoted":
         return;
     }
+  }
+
+  promote(id: bigint, done: (refusal: Refusal | undefined) => void): void {
+    forwardPromotion(this.#lookup, id).then(done);
   }
 
   activeSince(id: bigint): number | undefined {

@@ -50,6 +50,10 @@ export function maintenanceServices(member: Member): ServiceTable {
       });
     }),
 
+    unary(maintenance.moveLeader, (call, { targetId }, respond) => {
+      member.moveLeader(targetId, (refusal) => (refusal === undefined ? respond({}) : refuse(call, refusal)));
+    }),
+
     unary(maintenance.hash, (_call, _request, respond) => {
       respond({ header: member.headerFields(member.mvcc.currentRevision()), hash: member.mvcc.hash() });
     }),

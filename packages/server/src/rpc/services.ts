@@ -2,7 +2,7 @@
 
 import type { MethodHandler, ServerCall, ServiceTable } from "@etcd-ts/grpc";
 import type { Member } from "../node/member.js";
-import { clusterServices } from "./cluster.js";
+import { type ClusterServiceOptions, clusterServices } from "./cluster.js";
 import type { HealthService } from "./health.js";
 import { type KvServiceOptions, kvServices } from "./kv.js";
 import { leaseServices } from "./lease.js";
@@ -10,7 +10,7 @@ import { maintenanceServices } from "./maintenance.js";
 import { refuse } from "./status.js";
 import { type WatchServiceOptions, watchServices } from "./watch.js";
 
-export type ServiceOptions = KvServiceOptions & WatchServiceOptions;
+export type ServiceOptions = KvServiceOptions & WatchServiceOptions & ClusterServiceOptions;
 
 /** Looks of a call's leader monitor that may find no leader before it is ended. Source: etcd v3rpc/interceptor.go. */
 const leaderMissesMax = 3;
@@ -22,7 +22,7 @@ export function memberServices(member: Member, health: HealthService, options: S
     kvServices(member, options),
     watchServices(member, options),
     leaseServices(member),
-    clusterServices(member),
+    clusterServices(member, options),
     maintenanceServices(member),
   ];
   for (const service of services) {
