@@ -1,11 +1,12 @@
 /**
  * Our gRPC server beside grpc-js and a bare `node:http2` one, under one load of pre-encoded frames:
- * `node build/bench/grpc.js`. Each server runs in its own process; calls are unary, answered with 320 bytes.
+ * `node build/bench/grpc.js`. Each server runs in its own process; calls are unary.
  *
  *   --connections N   connections (10)
  *   --streams N       calls in flight on each (10)
  *   --runs N          alternating runs, whose medians are shown (5)
  *   --seconds N       length of a run (2)
+ *   --answer N        bytes of an answer (320)
  *   --only NAME       ours, grpc-js, node-http2 or null; may be repeated
  */
 import { type ChildProcess, fork } from "node:child_process";
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     streams: { type: "string", default: "10" },
     runs: { type: "string", default: "5" },
     seconds: { type: "string", default: "2" },
+    answer: { type: "string", default: "320" },
     only: { type: "string", multiple: true, default: [] },
   },
 });
@@ -148,7 +150,7 @@ async function cpuOf(child: ChildProcess): Promise<number> {
 }
 
 async function run(kind: string): Promise<Run> {
-  const child = fork(join(dirname(fileURLToPath(import.meta.url)), "grpc", "serve.js"), [kind]);
+  const child = fork(join(dirname(fileURLToPath(import.meta.url)), "grpc", "serve.js"), [kind, values.answer]);
   const { port } = await nextMessage<{ port: number }>(child);
   const connections = Array.from(
     { length: Number(values.connections) },
@@ -179,7 +181,7 @@ for (let i = 0; i < Number(values.runs); i++) {
 }
 const ours = results.get("ours");
 console.log(
-  `${values.connections} connections x ${values.streams} streams, answers of 320 bytes, ${values.runs} runs of ${values.seconds} s\n`,
+  `${values.connections} connections x ${values.streams} streams, answers of ${values.answer} bytes, ${values.runs} runs of ${values.seconds} s\n`,
 );
 console.log("server         calls/s   CPU us/call   ours is faster   ours is cheaper");
 for (const [kind, runs] of results) {

@@ -1,6 +1,6 @@
 /**
- * One of the servers that `bench/grpc.ts` compares: `node serve.js ours|grpc-js|node-http2|null`. Each answers every
- * unary call of `/bench.Bench/Get` with the same 320 bytes and does nothing else. Prints its port to the parent by
+ * One of the servers that `bench/grpc.ts` compares: `node serve.js ours|grpc-js|node-http2|null BYTES`. Each answers
+ * every unary call of `/bench.Bench/Get` with the same bytes and does nothing else. Prints its port to the parent by
  * message, and its CPU time at each message from it.
  */
 import { createServer as createHttp2Server } from "node:http2";
@@ -8,14 +8,19 @@ import { createServer, type Socket } from "node:net";
 import { GrpcServer, type ServerCall, type ServiceTable } from "@etcd-ts/grpc";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 
-const answer = Buffer.alloc(320, 0x61);
+const answer = Buffer.alloc(Number(process.argv[3] ?? 320), 0x61);
+const prefix = Buffer.alloc(5);
+prefix.writeUInt32BE(answer.length, 1);
 const path = "/bench.Bench/Get";
 
 async function serveOurs(): Promise<number> {
   const services: ServiceTable = new Map([
     [
       path,
-      { kind: "request", handle: (call: ServerCall) => call.respond(320, (target, at) => target.set(answer, at)) },
+      {
+        kind: "request",
+        handle: (call: ServerCall) => call.respond(answer.length, (target, at) => target.set(answer, at)),
+      },
     ],
   ]);
   const server = new GrpcServer({ services });
@@ -48,7 +53,7 @@ function serveGrpcJs(): Promise<number> {
 }
 
 function serveNodeHttp2(): Promise<number> {
-  const message = Buffer.concat([Buffer.from([0, 0, 0, 1, 64]), answer]);
+  const message = Buffer.concat([prefix, answer]);
   const server = createHttp2Server();
   server.on("stream", (stream) => {
     stream.on("data", () => undefined);
@@ -78,16 +83,20 @@ function serveNull(): Promise<number> {
     0,
     0,
   ];
-  const parts = [
-    head(block.length, 1, 4),
-    [...block],
-    head(325, 0, 0),
-    [0, 0, 0, 1, 64, ...answer],
-    head(trailers.length, 1, 5),
-    [...trailers],
-  ];
-  const whole = Buffer.from(parts.flat());
-  const idsAt = [5, 9 + block.length + 5, 9 + block.length + 9 + 325 + 5];
+  const frames = [Buffer.from([...head(block.length, 1, 4), ...block])];
+  const message = Buffer.concat([prefix, answer]);
+  for (let at = 0; at < message.length; at += 16_384) {
+    const part = message.subarray(at, at + 16_384);
+    frames.push(Buffer.concat([Buffer.from(head(part.length, 0, 0)), part]));
+  }
+  frames.push(Buffer.from([...head(trailers.length, 1, 5), ...trailers]));
+  const whole = Buffer.concat(frames);
+  const idsAt: number[] = [];
+  let end = 0;
+  for (const one of frames) {
+    idsAt.push(end + 5);
+    end += one.length;
+  }
   const server = createServer((socket: Socket) => {
     socket.setNoDelay(true);
     socket.on("error", () => undefined);

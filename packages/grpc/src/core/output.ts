@@ -9,11 +9,19 @@ export const chunkBytes = 65_536;
 /** Makes memory. The platform may give its own kind of `Uint8Array`. */
 export type Allocate = (sizeBytes: number) => Uint8Array;
 
-/** Free chunks, shared by all connections of a server or client. */
+const segmentBytesMin = 4096;
+const segmentBytesMax = 1 << 20;
+/** Memory of free segments that is kept. */
+const freeSegmentBytesMax = 32 << 20;
+
+/** Free memory, shared by all connections of a server or client: chunks of output, and segments of unsent messages. */
 export class ChunkPool {
   readonly #allocate: Allocate;
   readonly #free: Uint8Array[] = [];
   readonly #freeMax: number;
+  /** Free segments by size. Fresh memory costs more than what is copied into it. */
+  readonly #freeSegments: Map<number, Uint8Array[]> = new Map();
+  #freeSegmentBytes = 0;
 
   constructor(allocate: Allocate = (size) => new Uint8Array(size), freeMax = 256) {
     this.#allocate = allocate;
@@ -27,6 +35,28 @@ export class ChunkPool {
   /** The chunk must not be used afterwards. */
   release(chunk: Uint8Array): void {
     if (this.#free.length < this.#freeMax) this.#free.push(chunk);
+  }
+
+  /** Memory of at least `size` bytes. */
+  acquireSegment(size: number): Uint8Array {
+    if (size > segmentBytesMax) return this.#allocate(size);
+    // Four sizes to each power of two, so that little is wasted and a size is met again.
+    const step = Math.max(segmentBytesMin, 1 << (29 - Math.clz32(size)));
+    const bytes = Math.ceil(Math.max(1, size) / step) * step;
+    const free = this.#freeSegments.get(bytes)?.pop();
+    if (free === undefined) return this.#allocate(bytes);
+    this.#freeSegmentBytes -= bytes;
+    return free;
+  }
+
+  /** The segment must not be used afterwards. */
+  releaseSegment(segment: Uint8Array): void {
+    const bytes = segment.length;
+    if (bytes > segmentBytesMax || this.#freeSegmentBytes + bytes > freeSegmentBytesMax) return;
+    this.#freeSegmentBytes += bytes;
+    const free = this.#freeSegments.get(bytes);
+    if (free === undefined) this.#freeSegments.set(bytes, [segment]);
+    else free.push(segment);
   }
 }
 

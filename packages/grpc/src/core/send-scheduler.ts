@@ -25,9 +25,6 @@ export interface SchedulerOwner {
   onLocalEnd(stream: Http2Stream): void;
 }
 
-/** Small messages that must wait share segments of this size. */
-const segmentBytesMin = 4096;
-
 export class SendScheduler {
   /** The connection's send window. */
   connectionWindow: number = initialWindowBytes;
@@ -44,6 +41,7 @@ export class SendScheduler {
 
   readonly #owner: SchedulerOwner;
   readonly #limits: ConnectionLimits;
+  readonly #pool: ChunkPool;
   readonly #output: Output;
   #firstReady: Http2Stream | undefined;
   #lastReady: Http2Stream | undefined;
@@ -55,6 +53,7 @@ export class SendScheduler {
   constructor(owner: SchedulerOwner, limits: ConnectionLimits, pool: ChunkPool) {
     this.#owner = owner;
     this.#limits = limits;
+    this.#pool = pool;
     this.#output = new Output(pool);
   }
 
@@ -155,7 +154,7 @@ export class SendScheduler {
   drop(stream: Http2Stream): void {
     this.unsentBytes -= stream.unsentBytes;
     stream.unsentBytes = 0;
-    stream.segments.length = 0;
+    this.#releaseSegments(stream, stream.segments.length);
     stream.waitingHeaders = undefined;
     stream.waitingTrailers = undefined;
   }
@@ -232,7 +231,7 @@ export class SendScheduler {
   #reserveSegment(stream: Http2Stream, size: number): number {
     let segment = stream.segments.at(-1);
     if (segment === undefined || segment.bytes.length - segment.end < size) {
-      segment = { bytes: new Uint8Array(Math.max(size, segmentBytesMin)), start: 0, end: 0 };
+      segment = { bytes: this.#pool.acquireSegment(size), start: 0, end: 0 };
       stream.segments.push(segment);
     }
     const at = segment.end;
@@ -319,7 +318,7 @@ export class SendScheduler {
       left -= count;
       if (segment.start === segment.end) used++;
     }
-    if (used > 0) stream.segments.splice(0, used);
+    if (used > 0) this.#releaseSegments(stream, used);
     stream.sendWindow -= size;
     this.connectionWindow -= size;
     stream.unsentBytes -= size;
@@ -327,6 +326,11 @@ export class SendScheduler {
     if (last) stream.localEnded = true;
     if (stream.choked && stream.unsentBytes <= this.#limits.unsentLowWaterBytes) this.#writable.push(stream);
     return true;
+  }
+
+  /** Drops the first segments of a stream. */
+  #releaseSegments(stream: Http2Stream, count: number): void {
+    for (const { bytes } of stream.segments.splice(0, count)) this.#pool.releaseSegment(bytes);
   }
 
   #writeEmptyEnd(stream: Http2Stream): void {
