@@ -48,8 +48,6 @@ export class RecordRows {
       replaceValue(chunk, found, value);
       return;
     }
-    // A put's row sorts before a tombstone's row of the same revision, as their byte keys do.
-    if (tombstone && at < chunk.count && chunk.mains[at] === main && chunk.subs[at] === sub) at++;
     if (chunk.count === rowsPerChunk) {
       const keep = at === chunk.count && chunkAt === this.#chunks.length - 1 ? chunk.count : chunk.count >>> 1;
       this.#insertChunk(chunkAt + 1, splitChunk(chunk, keep));
@@ -145,7 +143,7 @@ function compareRow(chunk: Chunk, at: number, main: number, sub: number): number
   return difference !== 0 ? difference : (chunk.subs[at] as number) - sub;
 }
 
-/** Index of the first row ≥ (main, sub). */
+/** Index of the first row ≥ (main, sub); a put and a tombstone of one revision, which never meet, have no order. */
 function lowerBound(chunk: Chunk, main: number, sub: number): number {
   let lo = 0;
   let hi = chunk.count;

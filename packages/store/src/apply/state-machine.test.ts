@@ -1,5 +1,7 @@
 import { AlarmRequest_AlarmAction, AlarmType, type RequestOpInit } from "@etcd-ts/api/etcdserverpb";
 import { describe, expect, test } from "vitest";
+import { MemoryBackend } from "../memory-backend.js";
+import { encodeRevisionKey } from "../mvcc/revision-key.js";
 import { bytes, encodeEntry, prevKvOf, reasonOf, StoreFixture, text } from "../testing/store-fixture.js";
 import { readApplied } from "./applied.js";
 
@@ -243,14 +245,17 @@ describe("an entry in slices", () => {
   test("a crash in the middle leaves nothing of it", () => {
     const store = new StoreFixture({ backend: { commitOperations: Number.POSITIVE_INFINITY } });
     for (let at = 0; at < 20; at++) store.put(`k${at}`, "1");
-    store.backend.commit();
-    const before = store.mvcc.hash();
+    const before = store.hashKv(21).replace(" -1 ", " 10 ");
     const data = encodeEntry({ header: { id: 1n }, deleteRange: { key: bytes("k"), rangeEnd: bytes("l") } });
     const options = { shouldApply: true, wantsResult: () => true, nowMs: 0 };
-    expect(store.machine.apply({ index: 21, term: 1, data }, options, 5)).toBeUndefined();
+    store.compact(10, { work: false });
     store.backend.commit();
-    expect(store.crash()).toBe(21);
-    expect(store.mvcc.hash()).toBe(before);
+    expect(store.machine.apply({ index: 22, term: 1, data }, options, 5)).toBeUndefined();
+    // Compaction in between does not seal what the entry has written so far.
+    store.machine.compactionStep(3);
+    store.backend.commit();
+    expect(store.crash()).toBe(22);
+    expect(store.hashKv(21)).toBe(before);
     expect(store.keys("k", "l", { countOnly: true })).toBe(" count 20");
   });
 
@@ -403,6 +408,19 @@ describe("compaction", () => {
       20, 19, 18, 17, 16, 15, 14, 13, 12, 11,
     ]);
   });
+});
+
+test("the current revision is at least the compacted one, whatever rows are left", () => {
+  const backend = new MemoryBackend();
+  backend.put("meta", bytes("finishedCompactRev"), encodeRevisionKey(9, 0));
+  backend.putRecord(4, 0, false, bytes("\n\x01a\x10\x04\x18\x04\x20\x01"));
+  const store = new StoreFixture();
+  store.replace(backend);
+  expect(store.mvcc.currentRevision()).toBe(9);
+  expect(store.keys("a", "z")).toBe("a count 1");
+  backend.put("meta", bytes("scheduledCompactRev"), encodeRevisionKey(12, 0));
+  store.replace(backend);
+  expect([store.mvcc.currentRevision(), store.mvcc.compactRevision()]).toEqual([12, 12]);
 });
 
 test("a snapshot that replaces the database under a read in slices makes it start over", () => {

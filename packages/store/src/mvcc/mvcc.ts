@@ -128,7 +128,6 @@ export class Mvcc implements WatchSource {
     this.#generation++;
     this.#backend = backend;
     this.#index = restored.index;
-    this.#ring.clear();
     this.#records = new RecordStore(backend, this.#ring);
     this.#pins = new Pins();
     this.#compactor = this.#newCompactor();

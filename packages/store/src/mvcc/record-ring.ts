@@ -47,7 +47,7 @@ export class RecordRing {
   #openBuffer(sequence: number): void {
     const slot = sequence % this.#bufferCount;
     if (this.#buffers[slot] === undefined) this.#buffers[slot] = new Uint8Array(this.#bufferBytes);
-    this.#tail = Math.max(this.#tail, (sequence + 1 - this.#bufferCount) * this.#bufferBytes);
+    this.#tail = Math.max(0, sequence + 1 - this.#bufferCount) * this.#bufferBytes;
   }
 
   holds(position: number): boolean {
@@ -63,12 +63,5 @@ export class RecordRing {
   /** Where in its buffer `position` lies. */
   offsetAt(position: number): number {
     return position % this.#bufferBytes;
-  }
-
-  /** Forgets everything; the buffers stay. */
-  clear(): void {
-    const used = this.#head % this.#bufferBytes;
-    if (used !== 0) this.#head += this.#bufferBytes - used;
-    this.#tail = this.#head;
   }
 }

@@ -55,8 +55,8 @@ class Run {
     this.#store = new StoreFixture({
       backend: { commitOperations: Number.POSITIVE_INFINITY, onCommitRequest: () => undefined },
       // Small, so that most records leave the ring and chunks split.
-      ringSizeBytes: 4096,
-      ringBufferBytes: 1024,
+      ringSizeBytes: 512,
+      ringBufferBytes: 128,
       indexChunkKeys: 4,
       budget: 3,
       betweenSteps: () => this.#store.machine.compactionStep(2),
