@@ -57,6 +57,7 @@ function serveNodeHttp2(): Promise<number> {
   const server = createHttp2Server();
   server.on("stream", (stream) => {
     stream.on("data", () => undefined);
+    stream.on("error", () => undefined);
     stream.on("end", () => {
       stream.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
       stream.on("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));

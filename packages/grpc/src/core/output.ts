@@ -41,8 +41,8 @@ export class ChunkPool {
   acquireSegment(size: number): Uint8Array {
     if (size > segmentBytesMax) return this.#allocate(size);
     // Four sizes to each power of two, so that little is wasted and a size is met again.
-    const step = Math.max(segmentBytesMin, 1 << (29 - Math.clz32(size)));
-    const bytes = Math.ceil(Math.max(1, size) / step) * step;
+    const step = size <= segmentBytesMin ? segmentBytesMin : Math.max(segmentBytesMin, 1 << (29 - Math.clz32(size)));
+    const bytes = Math.max(1, Math.ceil(size / step)) * step;
     const free = this.#freeSegments.get(bytes)?.pop();
     if (free === undefined) return this.#allocate(bytes);
     this.#freeSegmentBytes -= bytes;
