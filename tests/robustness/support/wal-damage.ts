@@ -54,7 +54,7 @@ export async function writeSample(options: SampleOptions): Promise<Segments> {
     }
     commit += Math.floor(draw() * (last - entries.length - commit + 1));
     await wal.save({ term, vote: self, commit }, entries);
-    if (draw() < 0.1) await wal.saveSnapshot({ index: commit, term, confState });
+    if (commit > 0 && draw() < 0.1) await wal.saveSnapshot({ index: commit, term, confState });
   }
   await wal.close();
   return new Map((await listSegments(disk, directory)).map(({ name }) => [name, disk.bytes(`${directory}/${name}`)]));

@@ -80,9 +80,11 @@ export async function readLog(
   if (end === undefined) throw new WalError("incomplete", "no segments", directory);
   const path = joinPath(directory, end.segment.name);
   if (replay.startTermDiffers) {
-    throw new WalError("snapshotMismatch", `the mark at index ${start.index} has another term`, path);
+    throw new WalError("snapshotMismatch", `the mark at index ${start.index} has another term`, path, end.offset);
   }
-  if (!replay.startFound) throw new WalError("snapshotNotFound", `no mark at index ${start.index}`, path);
+  if (!replay.startFound) {
+    throw new WalError("snapshotNotFound", `no mark at index ${start.index}`, path, end.offset);
+  }
   const { metadata, hardState, entries, lastIndex } = replay;
   if (metadata === undefined) throw new WalError("corrupt", "no metadata", path, 0);
   return { metadata, hardState, entries, lastIndex, end };
@@ -93,7 +95,6 @@ export async function readLog(
  * Segments are read from the newest back, since each begins with the checksum and the hard state it needs.
  */
 export async function findLatestMark(disk: Disk, digest: Digest, directory: string): Promise<SnapshotMark> {
-  const segments = segmentsFrom(directory, await listSegments(disk, directory), Number.MAX_SAFE_INTEGER);
   const all = await listSegments(disk, directory);
   let hardState: HardState | undefined;
   for (let i = all.length - 1; i >= 0; i--) {
@@ -117,7 +118,7 @@ export async function findLatestMark(disk: Disk, digest: Digest, directory: stri
     const latest = marks.findLast((mark) => mark.index <= commit);
     if (latest !== undefined) return latest;
   }
-  throw new WalError("snapshotNotFound", "no snapshot mark", joinPath(directory, segments[0]?.name ?? ""));
+  throw new WalError("snapshotNotFound", "no snapshot mark", directory);
 }
 
 export interface ReadOptions {

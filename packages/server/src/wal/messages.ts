@@ -18,6 +18,7 @@ export interface SnapshotMark {
   readonly confState: ConfState | undefined;
 }
 
+const typeTag = 0x08;
 /** Bytes of a type field that is 0. */
 const zeroTypeBytes = 2;
 
@@ -26,8 +27,8 @@ export function readEntry(bytes: Uint8Array): Entry | undefined {
   const entry = decoded(() => decodeEntry(bytes));
   if (entry === undefined || entry.term === 0 || entry.index === 0) return undefined;
   const { type, data } = entry;
-  const excess = bytes.length - sizeEntry(entry);
-  if (excess !== 0 && !(excess === zeroTypeBytes && type === 0)) return undefined;
+  const hasZeroType = type === 0 && bytes[0] === typeTag;
+  if (bytes.length !== sizeEntry(entry) + (hasZeroType ? zeroTypeBytes : 0)) return undefined;
   // A ConfChange is never empty; a ConfChangeV2 that leaves a joint configuration is.
   if (type === 1 && data === undefined) return undefined;
   return type === 0 || type === 1 || type === 2 ? { ...entry, type } : undefined;

@@ -15,6 +15,7 @@
  */
 
 import { type ConfState, type Entry, emptyHardState, type HardState, isEmptyHardState } from "@etcd-ts/raft";
+import { assert } from "../assert.js";
 import type { Disk, DiskLock, Env } from "../env.js";
 import { WalError } from "./errors.js";
 import { Framer } from "./framer.js";
@@ -235,6 +236,8 @@ export class Wal {
   /** Records that the backend holds the state at `mark`; synced. `confState` must be given for index > 0. */
   async saveSnapshot(mark: SnapshotMark & { readonly confState: ConfState }): Promise<void> {
     this.#check();
+    assert(mark.index > 0, "the empty state is marked when the log is created");
+    assert(mark.index <= this.#hardState.commit || mark.index > this.#lastIndex, "a mark is of committed entries");
     this.#begin();
     this.#frameState();
     this.#framer.snapshot(mark);
