@@ -9,7 +9,7 @@ import { Client, credentials, Metadata, Server, ServerCredentials, type ServiceE
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { record } from "../../../packages/grpc/src/testing/call-suite.js";
 import { testCertificate } from "../../../packages/grpc/src/testing/certificate.js";
-import { writer } from "../../../packages/grpc/src/testing/tables.js";
+import { echoTable, writer } from "../../../packages/grpc/src/testing/tables.js";
 import { bin, buildPeers, certificateFiles, GoServer, type OurServer, run, startOurs } from "./peers.js";
 
 let ours: OurServer;
@@ -17,8 +17,8 @@ let files: { readonly cert: string; readonly key: string };
 
 beforeAll(async () => {
   buildPeers();
-  files = certificateFiles();
-  ours = await startOurs();
+  files = certificateFiles(testCertificate());
+  ours = await startOurs(echoTable(), testCertificate());
 });
 
 afterAll(() => ours.close());

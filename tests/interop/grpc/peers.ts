@@ -4,9 +4,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import { GrpcServer, type HttpHandler } from "@etcd-ts/grpc";
-import { testCertificate } from "../../../packages/grpc/src/testing/certificate.js";
-import { echoTable } from "../../../packages/grpc/src/testing/tables.js";
+import { GrpcServer, type HttpHandler, type ServiceTable } from "@etcd-ts/grpc";
 
 const here = import.meta.dirname;
 export const bin: string = join(here, "..", "bin");
@@ -16,13 +14,18 @@ export function buildPeers(): void {
   execFileSync(join(here, "build.sh"), { stdio: "inherit" });
 }
 
-/** Where the certificate of this run lies as files, for programs that want them so. */
-export function certificateFiles(): { readonly cert: string; readonly key: string } {
+/** A certificate and its key, as PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Writes them to files, for programs that want them so. */
+export function certificateFiles(certificate: Certificate): { readonly cert: string; readonly key: string } {
   const directory = mkdtempSync(join(tmpdir(), "etcd-ts-interop-"));
   const files = { cert: join(directory, "cert.pem"), key: join(directory, "key.pem") };
-  const { cert, key } = testCertificate();
-  writeFileSync(files.cert, cert);
-  writeFileSync(files.key, key);
+  writeFileSync(files.cert, certificate.cert);
+  writeFileSync(files.key, certificate.key);
   return files;
 }
 
@@ -44,12 +47,12 @@ export interface OurServer {
   close(): Promise<void>;
 }
 
-/** Our server of the test service, in plain text and over TLS. */
-export async function startOurs(): Promise<OurServer> {
-  const server = new GrpcServer({ services: echoTable(), http });
+/** Our server of the methods given, in plain text and over TLS. */
+export async function startOurs(services: ServiceTable, certificate: Certificate): Promise<OurServer> {
+  const server = new GrpcServer({ services, http });
   const where = { host: "127.0.0.1", port: 0 };
   const plain = (await server.listen(where)) as { port: number };
-  const tls = (await server.listen({ ...where, tls: testCertificate() })) as { port: number };
+  const tls = (await server.listen({ ...where, tls: certificate })) as { port: number };
   return { port: plain.port, tlsPort: tls.port, close: () => server.close(1000) };
 }
 
