@@ -16,7 +16,8 @@ import { createClientHandler, createMetricsHandler, type HandlerParts } from "./
 import { createGateway } from "./http/gateway.js";
 import { MemberMetrics } from "./metrics/member-metrics.js";
 import { MetricsRegistry } from "./metrics/registry.js";
-import { BootstrapError, openMember } from "./node/bootstrap.js";
+import { openMember } from "./node/bootstrap.js";
+import { BootstrapError } from "./node/bootstrap-error.js";
 import type { Member } from "./node/member.js";
 import { memberProbe } from "./node/probe.js";
 import { publishAttributes } from "./node/publisher.js";
@@ -69,7 +70,11 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
   };
   const metrics = new MemberMetrics({ extensive: config.extensiveMetrics });
   let peers: PeerNetwork | undefined;
-  const { member, lock } = await openMember(env, config, {
+  const {
+    member,
+    peers: firstPeers,
+    lock,
+  } = await openMember(env, config, {
     metrics,
     failed,
     makeTransport: ({ memberId, clusterId }) => {
@@ -141,6 +146,7 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
   try {
     await peers?.start(
       member,
+      firstPeers,
       config.listenPeerUrls.map((url) => url.text),
     );
     member.start();

@@ -11,6 +11,7 @@ import { emptyHardState, type HardState, MemoryStorage, noLimit, type Peer, RawN
 import {
   AlarmStore,
   Budget,
+  type Member as ClusterMember,
   formatInitialCluster,
   hasDuplicateUrls,
   initialMembers,
@@ -35,15 +36,14 @@ import { measuredDatabase } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal } from "../wal/wal.js";
+import { BootstrapError } from "./bootstrap-error.js";
+import { joinCluster } from "./join.js";
 import { Member, type PeerTransport } from "./member.js";
-
-/** The member cannot be started, for a reason the operator must see to. One line. */
-export class BootstrapError extends Error {
-  override readonly name = "BootstrapError";
-}
 
 export interface OpenedMember {
   readonly member: Member;
+  /** Members to connect to at first, this one aside. */
+  readonly peers: ReadonlyMap<bigint, readonly string[]>;
   /** To be released last. */
   readonly lock: DiskLock;
 }
@@ -57,8 +57,9 @@ interface OpenedLog extends Identity {
   readonly wal: Wal;
   readonly log: MemoryStorage;
   readonly markedIndex: number;
-  /** Members of a cluster that begins now; undefined when there was a log already. */
+  /** Members of a cluster that begins now; undefined when there was a log or a cluster already. */
   readonly bootstrapPeers: readonly Peer[] | undefined;
+  readonly members: readonly ClusterMember[];
 }
 
 /** Messages raft keeps in flight to one follower. Source: etcd maxInflightMsgs. */
@@ -164,7 +165,8 @@ export async function openMember(
       transport: options.makeTransport?.(opened),
       failed: options.failed,
     });
-    return { member, lock };
+    const peers = new Map(opened.members.map(({ id, peerUrls }) => [id, peerUrls]));
+    return { member, peers, lock };
   } catch (error) {
     await lock.release();
     throw error;
@@ -232,7 +234,15 @@ async function reopenLog(
     "local-member-id": nodeId.toString(16),
     "commit-index": opened.hardState.commit,
   });
-  return { memberId: nodeId, clusterId, wal: opened.wal, log, markedIndex: mark.index, bootstrapPeers: undefined };
+  return {
+    memberId: nodeId,
+    clusterId,
+    wal: opened.wal,
+    log,
+    markedIndex: mark.index,
+    bootstrapPeers: undefined,
+    members: state.membership.members(),
+  };
 }
 
 async function createLog(
@@ -242,10 +252,7 @@ async function createLog(
   database: { readonly isEmpty: boolean },
 ): Promise<OpenedLog> {
   if (!database.isEmpty) throw new BootstrapError(`${directory} has no write-ahead log, but the database has data`);
-  if (config.initialClusterState === "existing") {
-    throw new BootstrapError("joining an existing cluster is not supported yet");
-  }
-  const { memberId, clusterId, peers } = newCluster(env, config);
+  const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config);
   const metadata = new Uint8Array(sizeMetadata({ nodeId: memberId, clusterId }));
   encodeMetadata({ nodeId: memberId, clusterId }, metadata, 0);
   const wal = await Wal.create(env, directory, metadata);
@@ -255,11 +262,14 @@ async function createLog(
     "local-member-id": memberId.toString(16),
     "cluster-id": clusterId.toString(16),
   });
-  return { memberId, clusterId, wal, log, markedIndex: 0, bootstrapPeers: peers };
+  return { memberId, clusterId, wal, log, markedIndex: 0, bootstrapPeers, members };
 }
 
-/** Ids of a new cluster and of this member in it, from `--initial-cluster`. */
-function newCluster(env: Env, config: MemberConfig): Identity & { readonly peers: readonly Peer[] } {
+/** The ids of this member and its cluster, new or existing, from `--initial-cluster`. */
+async function identify(
+  env: Env,
+  config: MemberConfig,
+): Promise<Pick<OpenedLog, "memberId" | "clusterId" | "bootstrapPeers" | "members">> {
   const parsed = parseInitialCluster(config.initialCluster);
   if (parsed.kind === "invalid") throw new BootstrapError(parsed.message);
   const { cluster } = parsed;
@@ -276,12 +286,17 @@ function newCluster(env: Env, config: MemberConfig): Identity & { readonly peers
     const versus = `--initial-cluster has ${own.join(",")} but missing from --initial-advertise-peer-urls=${advertised.join(",")}`;
     throw new BootstrapError(versus);
   }
+  if (config.initialClusterState === "existing") {
+    const { self, clusterId, members } = await joinCluster(env, cluster, config.name);
+    return { memberId: self.id, clusterId, bootstrapPeers: undefined, members };
+  }
   const result = initialMembers((bytes) => env.digest.sha1(bytes), cluster, config.initialClusterToken);
   if (result.kind === "invalid") throw new BootstrapError(result.message);
-  const self = result.members.find((member) => member.name === config.name);
+  const { members, clusterId } = result;
+  const self = members.find((member) => member.name === config.name);
   if (self === undefined) throw new BootstrapError(`member ${config.name} is not in the initial cluster`);
-  const peers = result.members.map((member) => ({ id: member.id, context: encodeUtf8(stringifyMember(member)) }));
-  return { memberId: self.id, clusterId: result.clusterId, peers };
+  const bootstrapPeers = members.map((member) => ({ id: member.id, context: encodeUtf8(stringifyMember(member)) }));
+  return { memberId: self.id, clusterId, bootstrapPeers, members };
 }
 
 /** Raft's lines in the member's log. */

@@ -528,7 +528,10 @@ export class Member {
     if (longest === undefined) return;
     const { id } = longest;
     const refusal = await new Promise<Refusal | undefined>((resolve) => this.moveLeader(id, resolve));
-    const fields = { "transferee-member-id": id.toString(16), ...(refusal === undefined ? {} : { error: String(refusal) }) };
+    const fields = {
+      "transferee-member-id": id.toString(16),
+      ...(refusal === undefined ? {} : { error: String(refusal) }),
+    };
     this.logger.log(refusal === undefined ? "info" : "warn", "leadership transfer before stopping", fields);
   }
 
@@ -687,9 +690,19 @@ export class Member {
   #lastSoftState: SoftState = { lead: 0n, raftState: 0 };
 
   #termBegan(): void {
-    if (this.isLeader) this.lessor.promote(this.clock.now(), this.electionTimeoutMs);
+    if (this.isLeader) {
+      this.lessor.promote(this.clock.now(), this.electionTimeoutMs);
+      this.#refreshLeases();
+    }
     this.#reads.firstCommitInTerm();
     for (const listener of this.#termListeners) listener();
+  }
+
+  /** Gives the leases their new expiries in steps between other work. */
+  #refreshLeases(): void {
+    this.clock.defer(() => {
+      if (!this.#stopped && this.lessor.promotionStep()) this.#refreshLeases();
+    });
   }
 
   #applyConfChange(change: ConfChange): ReturnType<RaftLoop["applyConfChange"]> {

@@ -10,7 +10,11 @@ import {
   encodeLeaseKeepAliveRequest,
   sizeLeaseKeepAliveRequest,
 } from "@etcd-ts/api/etcdserverpb";
-import { decodeLeaseInternalResponse, encodeLeaseInternalRequest, sizeLeaseInternalRequest } from "@etcd-ts/api/leasepb";
+import {
+  decodeLeaseInternalResponse,
+  encodeLeaseInternalRequest,
+  sizeLeaseInternalRequest,
+} from "@etcd-ts/api/leasepb";
 import type { LeaseForwarding, RenewAnswer, TimeToLiveAnswer } from "../node/leases.js";
 import type { Refusal } from "../node/refusal.js";
 import { askLeader, type LeaderLookup } from "./leader-requests.js";
@@ -23,25 +27,37 @@ export function forwardLeases(lookup: LeaderLookup): LeaseForwarding {
     renew(id, done) {
       const body = new Uint8Array(sizeLeaseKeepAliveRequest({ id }));
       encodeLeaseKeepAliveRequest({ id }, body, 0);
-      askLeader<RenewAnswer>(lookup, { path: "/leases", headers: protobuf, body, pauseMs: renewPauseMs }, (response) => {
-        if (response.status === 404) return { refusal: "leaseNotFound" };
-        if (response.status !== 200) return undefined;
-        const answer = decodeLeaseKeepAliveResponse(response.body);
-        return answer.id === id ? { ttl: answer.ttl } : undefined;
-      }).then(done, (refusal: Refusal) => done({ refusal }));
+      askLeader<RenewAnswer>(
+        lookup,
+        { path: "/leases", headers: protobuf, body, pauseMs: renewPauseMs },
+        (response) => {
+          if (response.status === 404) return { refusal: "leaseNotFound" };
+          if (response.status !== 200) return undefined;
+          const answer = decodeLeaseKeepAliveResponse(response.body);
+          return answer.id === id ? { ttl: answer.ttl } : undefined;
+        },
+      ).then(done, (refusal: Refusal) => done({ refusal }));
     },
 
     timeToLive(id, keys, done) {
       const request = { leaseTimeToLiveRequest: { id, keys } };
       const body = new Uint8Array(sizeLeaseInternalRequest(request));
       encodeLeaseInternalRequest(request, body, 0);
-      askLeader<TimeToLiveAnswer>(lookup, { path: "/leases/internal", headers: protobuf, body, pauseMs: 0 }, (response) => {
-        if (response.status === 404) return { refusal: "leaseNotFound" };
-        if (response.status !== 200) return undefined;
-        const answer = decodeLeaseInternalResponse(response.body).leaseTimeToLiveResponse;
-        if (answer === undefined || answer.id !== id) return undefined;
-        return { ttl: answer.ttl, grantedTtl: answer.grantedTtl, keys: answer.keys.map((key) => latin1FromBytes(key)) };
-      }).then(done, (refusal: Refusal) => done({ refusal }));
+      askLeader<TimeToLiveAnswer>(
+        lookup,
+        { path: "/leases/internal", headers: protobuf, body, pauseMs: 0 },
+        (response) => {
+          if (response.status === 404) return { refusal: "leaseNotFound" };
+          if (response.status !== 200) return undefined;
+          const answer = decodeLeaseInternalResponse(response.body).leaseTimeToLiveResponse;
+          if (answer === undefined || answer.id !== id) return undefined;
+          return {
+            ttl: answer.ttl,
+            grantedTtl: answer.grantedTtl,
+            keys: answer.keys.map((key) => latin1FromBytes(key)),
+          };
+        },
+      ).then(done, (refusal: Refusal) => done({ refusal }));
     },
   };
 }

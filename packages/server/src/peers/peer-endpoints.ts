@@ -134,7 +134,8 @@ export class PeerEndpoints {
         if (revision === undefined) return request.respond(400, plain, "error unmarshalling request\n");
         const current = this.#member.mvcc.currentRevision();
         this.#member.runSliced(this.#member.mvcc.startHash(revision), (result) => {
-          if (typeof result === "string") return request.respond(400, plain, `${errorSpecs[result].message.replace("etcdserver: ", "")}\n`);
+          if (typeof result === "string")
+            return request.respond(400, plain, `${errorSpecs[result].message.replace("etcdserver: ", "")}\n`);
           const json = stringifyExact({
             header: current === 0 ? {} : { revision: BigInt(current) },
             hash: result.hash === 0 ? undefined : BigInt(result.hash),

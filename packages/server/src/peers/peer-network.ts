@@ -11,10 +11,10 @@ import type { Member, PeerTransport } from "../node/member.js";
 import type { PromotionOptions } from "../node/promotion.js";
 import type { Refusal } from "../node/refusal.js";
 import { serverVersion } from "../version.js";
-import { forwardLeases } from "./lease-forwarding.js";
-import { forwardPromotion } from "./promotion-forwarding.js";
 import type { LeaderLookup } from "./leader-requests.js";
+import { forwardLeases } from "./lease-forwarding.js";
 import { PeerEndpoints } from "./peer-endpoints.js";
+import { forwardPromotion } from "./promotion-forwarding.js";
 import { Transport } from "./transport.js";
 
 export interface PeerNetworkOptions {
@@ -72,11 +72,15 @@ export class PeerNetwork implements PeerTransport {
     this.leases = forwardLeases(this.#lookup);
   }
 
-  /** Connects to the members known, and serves the peer port. */
-  async start(member: Member, listenUrls: readonly string[]): Promise<void> {
+  /** Connects to the first peers known, by id, and serves the peer port. */
+  async start(
+    member: Member,
+    firstPeers: ReadonlyMap<bigint, readonly string[]>,
+    listenUrls: readonly string[],
+  ): Promise<void> {
     this.#member = member;
     this.#endpoints = new PeerEndpoints(member, this.#options.promotion);
-    for (const { id, peerUrls } of member.membership.members()) this.#transport.addPeer(id, peerUrls);
+    for (const [id, peerUrls] of firstPeers) this.#transport.addPeer(id, peerUrls);
     for (const url of listenUrls) {
       this.#listeners.push(await this.#options.env.network.serve(url, (request) => this.#serve(request)));
       this.#options.env.logger.log("info", "serving peer traffic", { address: url });
@@ -102,7 +106,7 @@ export class PeerNetwork implements PeerTransport {
   }
 
   promote(id: bigint, done: (refusal: Refusal | undefined) => void): void {
-    forwardPromotion(this.#lookup, id).then(done);
+    forwardPromotion(this.#lookup, id).then(done, () => done("timeout"));
   }
 
   activeSince(id: bigint): number | undefined {

@@ -5,8 +5,8 @@ import type { MemberInit } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall, ServiceTable } from "@etcd-ts/grpc";
 import {
   addMemberChange,
-  type ConfChange,
   type Member as ClusterMember,
+  type ConfChange,
   parseUrls,
   refuseAdd,
   refuseRemove,
