@@ -21,11 +21,34 @@ export interface ClusterOptions {
   readonly size: number;
 }
 
+/** Bytes in blocks, as a server that reads from sockets has them: many small typed arrays would cost more than Raft. */
+class Arena {
+  block = new Uint8Array(1 << 20);
+  end = 0;
+
+  /** Reserves `size` bytes at the end of the block, and returns where they begin. */
+  reserve(size: number): number {
+    if (this.end + size > this.block.length) {
+      this.block = new Uint8Array(Math.max(size, this.block.length));
+      this.end = 0;
+    }
+    this.end += size;
+    return this.end - size;
+  }
+}
+
+interface Frame {
+  readonly block: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
 class Member {
   readonly id: NodeId;
   readonly node: RawNode;
   readonly storage = new MemoryStorage();
-  readonly inbox: Uint8Array[] = [];
+  readonly #arena = new Arena();
+  inbox: Frame[] = [];
   applied = 0;
   #compacted = 0;
 
@@ -52,9 +75,11 @@ class Member {
 
   work(members: readonly Member[]): boolean {
     let worked = false;
-    for (const bytes of this.inbox.splice(0)) {
+    const inbox = this.inbox;
+    this.inbox = [];
+    for (const { block, start, end } of inbox) {
       worked = true;
-      const refusal = this.node.step(messageFromWire(decodeMessage(bytes)));
+      const refusal = this.node.step(messageFromWire(decodeMessage(block, start, end)));
       if (refusal !== undefined) throw new Error(refusal.message);
     }
     while (this.node.hasReady()) {
@@ -63,9 +88,10 @@ class Member {
       if (ready.hardState !== undefined) this.storage.setHardState(ready.hardState);
       this.storage.append(ready.entries);
       for (const message of ready.messages) {
-        const bytes = new Uint8Array(sizeMessage(message));
-        encodeMessage(message, bytes, 0);
-        for (const member of members) if (member.id === message.to) member.inbox.push(bytes);
+        const start = this.#arena.reserve(sizeMessage(message));
+        const { block } = this.#arena;
+        const end = encodeMessage(message, block, start);
+        for (const member of members) if (member.id === message.to) member.inbox.push({ block, start, end });
       }
       for (const entry of ready.committedEntries) this.applied = entry.index;
       this.node.advance();
@@ -92,11 +118,13 @@ export function runCluster({ entries, batch, size }: ClusterOptions, now: () => 
   leader.node.campaign();
   settle();
   if (leader.node.basicStatus().softState.raftState !== RaftState.leader) throw new Error("no leader");
+  const proposals = new Arena();
   const first = leader.applied;
   const start = now();
   for (let proposed = 0; proposed < entries; ) {
     for (let i = 0; i < batch && proposed < entries; i++, proposed++) {
-      const refusal = leader.node.propose(new Uint8Array(size));
+      const at = proposals.reserve(size);
+      const refusal = leader.node.propose(proposals.block.subarray(at, at + size));
       if (refusal !== undefined) throw new Error(refusal.message);
     }
     settle();

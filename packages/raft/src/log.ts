@@ -2,7 +2,7 @@ import { RaftError } from "./errors.js";
 import type { Logger } from "./logger.js";
 import { countWithinSize, entriesSize } from "./size.js";
 import { type Storage, type StorageRefusal, storageRefusalText } from "./storage.js";
-import { type Entry, isEmptySnapshot, noLimit, type Snapshot } from "./types.js";
+import { type Entry, isEmptySnapshot, noEntries, noLimit, type Snapshot } from "./types.js";
 import { Unstable } from "./unstable.js";
 
 /**
@@ -111,8 +111,9 @@ export class RaftLog {
   }
 
   /** Entries from `index` to the end, limited as by `slice`. */
-  entriesFrom(index: number, maxSize: number): Entry[] | "compacted" {
-    return index > this.lastIndex() ? [] : this.slice(index, this.lastIndex() + 1, maxSize);
+  entriesFrom(index: number, maxSize: number): readonly Entry[] | "compacted" {
+    const end = this.lastIndex() + 1;
+    return index >= end ? noEntries : this.slice(index, end, maxSize);
   }
 
   /** Appends entries, replacing those at and above the first one's index; none of them may be committed. */
@@ -198,9 +199,9 @@ export class RaftLog {
     return !this.#applyingPaused && !this.hasPendingSnapshot() && this.applying < this.#maxAppliable(allowUnstable);
   }
 
-  /** Committed entries to hand out next; a new array. */
-  nextCommitted(allowUnstable: boolean): Entry[] {
-    if (!this.hasNextCommitted(allowUnstable)) return [];
+  /** Committed entries to hand out next; not changed afterwards. */
+  nextCommitted(allowUnstable: boolean): readonly Entry[] {
+    if (!this.hasNextCommitted(allowUnstable)) return noEntries;
     const room = this.#maxApplyingSize === noLimit ? noLimit : this.#maxApplyingSize - this.#applyingSize;
     const entries = this.slice(this.applying + 1, this.#maxAppliable(allowUnstable) + 1, room);
     if (entries === "compacted") throw storageError("committed entries", entries);

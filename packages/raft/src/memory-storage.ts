@@ -111,7 +111,7 @@ export class MemoryStorage implements Storage {
     if (position > this.#entries.length) {
       throw new RaftError("misuse", `missing log entry [last: ${this.lastIndex()}, append at: ${firstEntry.index}]`);
     }
-    this.#entries.length = position;
+    if (position < this.#entries.length) this.#entries.length = position;
     for (let i = skipped; i < entries.length; i++) this.#entries.push(entries[i] as Entry);
   }
 }

@@ -3,7 +3,18 @@
  * fields stand in the order of raftpb, as decoders build them too: the engine then sees one shape only.
  */
 
-import { type Entry, type Message, MessageType, type NodeId, noEntries, noMessages, none } from "./types.js";
+import {
+  type Entry,
+  localAppendThread,
+  localApplyThread,
+  type Message,
+  MessageType,
+  type NodeId,
+  noEntries,
+  noMessages,
+  none,
+  type Snapshot,
+} from "./types.js";
 
 const localTypes = typeSet(
   MessageType.hup,
@@ -111,6 +122,52 @@ export function appRespMessage({ from, term }: Envelope, to: NodeId, index: numb
     logTerm: 0,
     index,
     entries: noEntries,
+    commit: 0,
+    snapshot: undefined,
+    reject: false,
+    rejectHint: 0,
+    context: undefined,
+    vote: none,
+    responses: noMessages,
+  };
+}
+
+/** "Everything up to (`index`, `logTerm`), and the snapshot, is durable": what the node tells itself. */
+export function storageAppendRespMessage(
+  to: NodeId,
+  term: number,
+  index: number,
+  logTerm: number,
+  snapshot: Snapshot | undefined,
+): Message {
+  return {
+    type: MessageType.storageAppendResp,
+    to,
+    from: localAppendThread,
+    term,
+    logTerm,
+    index,
+    entries: noEntries,
+    commit: 0,
+    snapshot,
+    reject: false,
+    rejectHint: 0,
+    context: undefined,
+    vote: none,
+    responses: noMessages,
+  };
+}
+
+/** "These entries are applied": what the node tells itself. */
+export function storageApplyRespMessage(to: NodeId, entries: readonly Entry[]): Message {
+  return {
+    type: MessageType.storageApplyResp,
+    to,
+    from: localApplyThread,
+    term: 0,
+    logTerm: 0,
+    index: 0,
+    entries,
     commit: 0,
     snapshot: undefined,
     reject: false,

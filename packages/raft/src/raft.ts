@@ -50,6 +50,8 @@ const scanPageSize = 1 << 20;
  */
 export class Raft {
   readonly id: NodeId;
+  /** The own id as log lines show it. */
+  readonly name: string;
   readonly config: CompleteConfig;
   readonly logger: Logger;
   readonly log: RaftLog;
@@ -86,6 +88,7 @@ export class Raft {
 
   constructor(config: CompleteConfig) {
     this.id = config.id;
+    this.name = describeId(config.id);
     this.config = config;
     this.logger = config.logger;
     this.log = new RaftLog(config.storage, {
@@ -109,11 +112,6 @@ export class Raft {
 
   #newTracker(): ProgressTracker {
     return new ProgressTracker(this.config.maxInflightMessages, this.config.maxInflightBytes);
-  }
-
-  /** The own id as log lines show it. */
-  get name(): string {
-    return describeId(this.id);
   }
 
   get softState(): SoftState {

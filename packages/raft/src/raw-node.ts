@@ -2,7 +2,14 @@ import type { ConfChange, ConfChangeV2 } from "./conf-change.js";
 import { confChangeEntry } from "./conf-change-codec.js";
 import { type Config, completeConfig } from "./config.js";
 import { localMessage, malformed, peerNotFound, RaftError, type Refusal } from "./errors.js";
-import { isAfterAppend, isLocalType, isResponseType, isTermedType } from "./messages.js";
+import {
+  isAfterAppend,
+  isLocalType,
+  isResponseType,
+  isTermedType,
+  storageAppendRespMessage,
+  storageApplyRespMessage,
+} from "./messages.js";
 import { Raft } from "./raft.js";
 import type { Ready } from "./ready.js";
 import { entriesSize } from "./size.js";
@@ -24,6 +31,7 @@ import {
   type NodeId,
   noLimit,
   none,
+  noReadStates,
   RaftState,
   type SoftState,
 } from "./types.js";
@@ -218,20 +226,21 @@ export class RawNode {
     const previous = this.#previousHardState;
     const hardState = this.#hardStateChanged() ? raft.hardState : undefined;
     const entries = raft.log.unstable.nextEntries();
+    const { readStates, messages } = raft;
     const ready: Ready = {
       softState: this.#softStateChanged() ? raft.softState : undefined,
       hardState,
-      readStates: raft.readStates,
+      readStates: readStates.length > 0 ? readStates : noReadStates,
       entries,
       snapshot: raft.log.unstable.nextSnapshot(),
       committedEntries: raft.log.nextCommitted(!this.#asyncStorageWrites),
-      messages: raft.messages,
+      messages,
       mustSync:
         entries.length > 0 ||
         (hardState !== undefined && (hardState.term !== previous.term || hardState.vote !== previous.vote)),
     };
-    if (this.#asyncStorageWrites) this.#addStorageMessages(ready, raft.messages);
-    else this.#addMessagesAfterAppend(ready, raft.messages);
+    if (this.#asyncStorageWrites) this.#addStorageMessages(ready, messages);
+    else this.#addMessagesAfterAppend(ready, messages);
     this.#accept(ready);
     return ready;
   }
@@ -241,7 +250,8 @@ export class RawNode {
     const raft = this.#raft;
     if (ready.softState !== undefined) this.#previousSoftState = ready.softState;
     if (ready.hardState !== undefined && !isEmptyHardState(ready.hardState)) this.#previousHardState = ready.hardState;
-    raft.readStates = [];
+    // What was handed out is the application's now.
+    if (raft.readStates.length > 0) raft.readStates = [];
     raft.messages = [];
     raft.messagesAfterAppend = [];
     raft.log.unstable.acceptInProgress();
@@ -305,26 +315,14 @@ export class RawNode {
    * been replaced by others of the same index and term that are not durable: a new leader's log decides.
    */
   #appendResp(ready: Ready): Message {
-    const raft = this.#raft;
-    const hasEntries = raft.log.unstable.entries.length > 0;
-    return createMessage({
-      type: MessageType.storageAppendResp,
-      to: raft.id,
-      from: localAppendThread,
-      term: raft.term,
-      index: hasEntries ? raft.log.lastIndex() : 0,
-      logTerm: hasEntries ? raft.log.lastTerm() : 0,
-      snapshot: ready.snapshot,
-    });
+    const { id, term, log } = this.#raft;
+    const hasEntries = log.unstable.entries.length > 0;
+    const index = hasEntries ? log.lastIndex() : 0;
+    return storageAppendRespMessage(id, term, index, hasEntries ? log.lastTerm() : 0, ready.snapshot);
   }
 
   #applyResp(ready: Ready): Message {
-    return createMessage({
-      type: MessageType.storageApplyResp,
-      to: this.#raft.id,
-      from: localApplyThread,
-      entries: ready.committedEntries,
-    });
+    return storageApplyRespMessage(this.#raft.id, ready.committedEntries);
   }
 
   /** Reports that the last `Ready` was persisted and applied. Only with synchronous storage writes. */
@@ -333,6 +331,7 @@ export class RawNode {
       throw new RaftError("misuse", "Advance must not be called when using AsyncStorageWrites");
     this.#outstanding = false;
     const steps = this.#stepsOnAdvance;
+    if (steps.length === 0) return;
     this.#stepsOnAdvance = [];
     for (const message of steps) this.#raft.step(message);
   }

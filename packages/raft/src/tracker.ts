@@ -95,7 +95,7 @@ export class ProgressTracker {
   }
 
   #halfValue(half: readonly Progress[], value: (progress: Progress) => number): number {
-    this.#scratch.length = half.length;
+    if (this.#scratch.length !== half.length) this.#scratch.length = half.length;
     for (let i = 0; i < half.length; i++) this.#scratch[i] = value(half[i] as Progress);
     return majorityValue(this.#scratch);
   }

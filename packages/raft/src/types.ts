@@ -153,6 +153,8 @@ export interface Message {
 
 /** An empty list that every message without entries shares. */
 export const noEntries: readonly Entry[] = Object.freeze([]);
+/** An empty list that every Ready without reads shares. */
+export const noReadStates: readonly ReadState[] = Object.freeze([]);
 /** An empty list that every message without responses shares. */
 export const noMessages: readonly Message[] = Object.freeze([]);
 

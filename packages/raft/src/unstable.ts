@@ -1,6 +1,6 @@
 import { assert } from "./errors.js";
 import type { Logger } from "./logger.js";
-import type { Entry, Snapshot } from "./types.js";
+import { type Entry, noEntries, type Snapshot } from "./types.js";
 
 /**
  * The end of the log that the storage does not have yet: a snapshot, entries, or a snapshot and the entries above it.
@@ -52,9 +52,11 @@ export class Unstable {
     return this.offsetInProgress - this.offset < this.entries.length;
   }
 
-  /** Entries not yet handed out; a new array. */
-  nextEntries(): Entry[] {
-    return this.entries.slice(this.offsetInProgress - this.offset);
+  /** Entries not yet handed out; not changed afterwards. */
+  nextEntries(): readonly Entry[] {
+    return this.offsetInProgress - this.offset === this.entries.length
+      ? noEntries
+      : this.entries.slice(this.offsetInProgress - this.offset);
   }
 
   /** The snapshot, unless it was handed out. */
