@@ -136,7 +136,7 @@ measure("range of 1000", thousand.length, () => {
 });
 
 const restored = new Mvcc({ backend, leases, crc32c });
-measure("boot: restore, a key", keyCount, () => restored.restore());
+measure("boot: restore, a row", keyCount + overwrites.length, () => restored.restore());
 
 function slices(name: string, step: () => boolean): void {
   let longestMs = 0;

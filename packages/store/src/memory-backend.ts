@@ -48,9 +48,10 @@ export class MemoryBackend implements Backend {
   readonly #onCommitRequest: (() => void) | undefined;
   readonly #records = new RecordRows();
   readonly #buckets: ReadonlyMap<PlainBucket, SortedRows>;
-  /** Undo records since the last commit, oldest first; the first `#sealed` belong to sealed entries. */
-  readonly #undo: Undo[] = [];
-  #sealed = 0;
+  /** Undo records of sealed entries since the last commit, oldest first. */
+  #sealedUndo: Undo[] = [];
+  /** Undo records since the last `sealEntry`, oldest first. */
+  #unsealedUndo: Undo[] = [];
   /** Index and term of the last sealed entry, not yet rows of `meta`. */
   #applied: Applied | undefined;
   #bytesInUse = 0;
@@ -72,7 +73,7 @@ export class MemoryBackend implements Backend {
   putRecord(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     const isNew = this.#records.isAfterLast(main, sub);
     const previous = isNew ? undefined : this.#records.get(main, sub, tombstone)?.slice();
-    this.#undo.push({ bucket: "key", main, sub, tombstone, value: previous });
+    this.#unsealedUndo.push({ bucket: "key", main, sub, tombstone, value: previous });
     this.#records.put(main, sub, tombstone, value);
     this.#account(
       previous === undefined ? revisionKeySize + rowOverheadBytes + value.length : value.length - previous.length,
@@ -82,7 +83,7 @@ export class MemoryBackend implements Backend {
   deleteRecord(main: number, sub: number, tombstone: boolean): void {
     const previous = this.#records.get(main, sub, tombstone)?.slice();
     if (previous === undefined) return;
-    this.#undo.push({ bucket: "key", main, sub, tombstone, value: previous });
+    this.#unsealedUndo.push({ bucket: "key", main, sub, tombstone, value: previous });
     this.#records.delete(main, sub, tombstone);
     this.#account(-(revisionKeySize + rowOverheadBytes + previous.length));
   }
@@ -134,8 +135,14 @@ export class MemoryBackend implements Backend {
 
   sealEntry(index: number, term: number): void {
     this.#applied = { index, term };
-    this.#sealed = this.#undo.length;
-    if (this.#undo.length >= this.#commitOperations) this.requestCommit();
+    if (this.#sealedUndo.length === 0) {
+      this.#sealedUndo = this.#unsealedUndo;
+      this.#unsealedUndo = [];
+    } else {
+      for (const undo of this.#unsealedUndo) this.#sealedUndo.push(undo);
+      this.#unsealedUndo.length = 0;
+    }
+    if (this.#sealedUndo.length >= this.#commitOperations) this.requestCommit();
   }
 
   requestCommit(): void {
@@ -146,22 +153,20 @@ export class MemoryBackend implements Backend {
   /** Makes everything sealed durable. What was written after the last `sealEntry` stays undoable. */
   commit(): void {
     this.#storeApplied();
-    const unsealed = this.#undo.splice(this.#sealed);
-    this.#undo.length = 0;
-    this.#undo.push(...unsealed);
-    this.#sealed = 0;
+    this.#sealedUndo = [];
     this.#committedBytesInUse = this.#bytesInUse;
     this.#highWaterBytes = Math.max(this.#highWaterBytes, this.#bytesInUse);
   }
 
   /** Returns to the durable state, as a power loss does. */
   crash(): void {
-    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
-      if (undo.bucket !== "key") this.#rows(undo.bucket).set(undo.key, undo.value);
-      else if (undo.value === undefined) this.#records.delete(undo.main, undo.sub, undo.tombstone);
-      else this.#records.put(undo.main, undo.sub, undo.tombstone, undo.value);
+    for (const undone of [this.#unsealedUndo, this.#sealedUndo]) {
+      for (let undo = undone.pop(); undo !== undefined; undo = undone.pop()) {
+        if (undo.bucket !== "key") this.#rows(undo.bucket).set(undo.key, undo.value);
+        else if (undo.value === undefined) this.#records.delete(undo.main, undo.sub, undo.tombstone);
+        else this.#records.put(undo.main, undo.sub, undo.tombstone, undo.value);
+      }
     }
-    this.#sealed = 0;
     this.#applied = undefined;
     this.#bytesInUse = this.#committedBytesInUse;
   }
@@ -180,10 +185,10 @@ export class MemoryBackend implements Backend {
     return rows;
   }
 
-  #putRow(bucket: PlainBucket, key: string, value: Uint8Array | undefined): void {
+  #putRow(bucket: PlainBucket, key: string, value: Uint8Array | undefined, undo: Undo[] = this.#unsealedUndo): void {
     const rows = this.#rows(bucket);
     const previous = rows.get(key);
-    this.#undo.push({ bucket, key, value: previous });
+    undo.push({ bucket, key, value: previous });
     rows.set(key, value);
     const before = previous === undefined ? 0 : previous.length + key.length + rowOverheadBytes;
     const after = value === undefined ? 0 : value.length + key.length + rowOverheadBytes;
@@ -199,11 +204,8 @@ export class MemoryBackend implements Backend {
     const applied = this.#applied;
     if (applied === undefined) return;
     this.#applied = undefined;
-    const unsealed = this.#undo.splice(this.#sealed);
-    this.#putRow("meta", consistentIndexKey, uint64Bytes(applied.index));
-    if (applied.term > 0) this.#putRow("meta", termKey, uint64Bytes(applied.term));
-    this.#sealed = this.#undo.length;
-    this.#undo.push(...unsealed);
+    this.#putRow("meta", consistentIndexKey, uint64Bytes(applied.index), this.#sealedUndo);
+    if (applied.term > 0) this.#putRow("meta", termKey, uint64Bytes(applied.term), this.#sealedUndo);
   }
 }
 

@@ -40,7 +40,7 @@ import type { DoneOutcome, Outcome } from "./outcome.js";
 import type { AlarmTable, AuthPort, LeaseTable, MembershipTable } from "./ports.js";
 import { costOfLeaseGrant, costOfPut, costOfTxn, type Quota } from "./quota.js";
 
-/** A normal entry of the raft log. `data` is an InternalRaftRequest, or empty; it is not kept. */
+/** A normal entry of the raft log. `data` is an InternalRaftRequest, or empty; it is read until there is an outcome. */
 export interface AppliedEntry {
   readonly index: number;
   readonly term: number;

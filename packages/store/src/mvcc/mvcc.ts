@@ -118,13 +118,19 @@ export class Mvcc implements WatchSource {
   /**
    * Starts over on `backend`, in slices: at boot, and when a snapshot has replaced the database. Until it ends the store
    * answers from the old state, if that database is still open; no entry may be applied meanwhile. `beforeAttach` is called
-   * in the last slice, when the leases must be those of the new database.
+   * when the leases must be those of the new database, because its keys are attached to them next.
    */
   *replaceTask(backend: Backend, budget: Budget, beforeAttach: () => void): Task<void> {
     assert(this.#txn === undefined, "no transaction is open while the database is replaced");
     this.#compactor.abort();
     const restored = yield* restoreTask(backend, new KeyIndex(this.#options.indexChunkKeys), budget);
     beforeAttach();
+    for (const [key, lease] of restored.leases) {
+      // A lease that is gone leaves the key without one: etcd logs that and goes on.
+      this.#options.leases.attach(lease, key);
+      budget.left--;
+      if (budget.spent) yield;
+    }
     this.#generation++;
     this.#backend = backend;
     this.#index = restored.index;
@@ -133,10 +139,6 @@ export class Mvcc implements WatchSource {
     this.#compactor = this.#newCompactor();
     this.#currentRevision = restored.currentRevision;
     this.#compactRevision = restored.compactRevision;
-    for (const [key, lease] of restored.leases) {
-      // A lease that is gone leaves the key without one: etcd logs that and goes on.
-      this.#options.leases.attach(lease, key);
-    }
     if (restored.unfinishedCompactRevision !== undefined) this.compact(restored.unfinishedCompactRevision);
   }
 
