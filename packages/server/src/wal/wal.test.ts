@@ -75,6 +75,20 @@ describe("a log", () => {
       await third.wal.close();
     }));
 
+  test("can be opened at a mark whose hard state comes later", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata);
+      await wal.save(state(1), [entry(1), entry(2), entry(3)]);
+      await wal.saveSnapshot({ index: 3, term: 1, confState });
+      await wal.save(state(2), [entry(4)]);
+      await wal.close();
+      expect(await findLatestMark(env.disk, env.digest, `${root}/wal`)).toMatchObject({ index: 3 });
+      const { wal: second, hardState } = await Wal.open(env, `${root}/wal`, { index: 3, term: 1 });
+      expect(hardState.commit).toBe(3);
+      await second.close();
+    }));
+
   test("groups saves that are made during a sync", () =>
     withDirectory(async (root) => {
       const env = testEnv();

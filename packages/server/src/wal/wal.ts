@@ -237,8 +237,9 @@ export class Wal {
   async saveSnapshot(mark: SnapshotMark & { readonly confState: ConfState }): Promise<void> {
     this.#check();
     assert(mark.index > 0, "the empty state is marked when the log is created");
-    assert(mark.index <= this.#hardState.commit || mark.index > this.#lastIndex, "a mark is of committed entries");
     this.#begin();
+    // A mark counts once a hard state covers it. The state of the entries it stands for may still be on its way here.
+    if (mark.index <= this.#lastIndex) this.#raiseCommit(mark.index);
     this.#frameState();
     this.#framer.snapshot(mark);
     this.#lastIndex = Math.max(this.#lastIndex, mark.index);
@@ -292,7 +293,9 @@ export class Wal {
 
   /** Frames a save; false when nothing of it needs to be written now. */
   #frame(hardState: HardState | undefined, entries: readonly Entry[]): boolean {
-    const state = hardState === undefined || isEmptyHardState(hardState) ? this.#hardState : hardState;
+    const known = this.#hardState;
+    const given = hardState === undefined || isEmptyHardState(hardState) ? known : hardState;
+    const state = given.commit < known.commit ? { ...given, commit: known.commit } : given;
     const needsSync = entries.length > 0 || state.term !== this.#hardState.term || state.vote !== this.#hardState.vote;
     if (state.commit !== this.#hardState.commit) this.#commitWaits = true;
     if (!needsSync) {
@@ -313,6 +316,12 @@ export class Wal {
     if (this.#framedOffset + this.#framer.size >= this.#segmentSizeBytes) this.#beginSegment();
     else if (this.#markDue) this.#framer.checksum();
     this.#markDue = false;
+  }
+
+  #raiseCommit(index: number): void {
+    if (index <= this.#hardState.commit) return;
+    this.#hardState = { ...this.#hardState, commit: index };
+    this.#commitWaits = true;
   }
 
   #frameState(): void {
