@@ -42,6 +42,7 @@ const reserved: ReadonlySet<string> = new Set([
   "item",
   "length",
   "merged",
+  "member",
   "message",
   "offset",
   "packedEnd",
@@ -52,6 +53,7 @@ const reserved: ReadonlySet<string> = new Set([
   "start",
   "tag",
   "target",
+  "twice",
 ]);
 
 /** The variable for a property in generated functions. */

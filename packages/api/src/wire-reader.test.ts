@@ -65,8 +65,8 @@ describe("what is refused", () => {
   });
 
   it("a part that reaches beyond its message, although bytes follow", () => {
-    // options = 3 of two bytes, in it a bool whose value lies outside.
-    expect(errorOf(() => decodeAuthUserAddRequest(hex("1a 01 08 01")))).toEqual({ code: "truncated", offset: 3 });
+    // options = 3 of one byte: the tag of a bool whose value would lie outside.
+    expect(errorOf(() => decodeAuthUserAddRequest(hex("1a 01 08 12 00")))).toEqual({ code: "truncated", offset: 3 });
     expect(errorOf(() => decodePutRequest(hex("0a 03 616263"), 0, 4))).toEqual({ code: "truncated", offset: 1 });
   });
 
@@ -261,6 +261,26 @@ describe("a message field that comes twice", () => {
     expect(errorOf(() => decodeEvent(hex("12 00 12 02 0a 02 12 02 61 62")))).toMatchObject({ code: "truncated" });
   });
 
+  it("costs no more at every level of nesting", () => {
+    // RequestOp { request_txn { success { … } } request_txn {} }: were the first read before the second is seen, each
+    // level would double the work.
+    const nested = (levels: number, core: Uint8Array): Uint8Array => {
+      let body = core;
+      for (let i = 0; i < levels; i++) body = field(0x12, Uint8Array.from([...field(0x22, body), 0x22, 0x00]));
+      return body;
+    };
+    expect(decodeTxnRequest(nested(300, new Uint8Array(0))).success.length).toBe(1);
+    expect(wasCanonical()).toBe(false);
+    // A large message that would have to be copied at every level is refused.
+    expect(errorOf(() => decodeTxnRequest(nested(100, field(0x7a, new Uint8Array(400_000)))))).toMatchObject({
+      code: "tooDeep",
+    });
+  });
+
+  it("is refused when what a oneof held before is damaged", () => {
+    expect(errorOf(() => decodeTxnRequest(hex("12 06 12 02 0a 05 0a 00")))).toMatchObject({ code: "truncated" });
+  });
+
   it("takes time in proportion to the message", () => {
     // 400 000 times the same empty part, and as many parts that each hold one.
     const bytes = new Uint8Array(800_000);
@@ -268,3 +288,14 @@ describe("a message field that comes twice", () => {
     expect(decodeEvent(bytes).kv).toMatchObject({ version: 0 });
   });
 });
+
+/** A length-prefixed field whose tag is one byte. */
+function field(tag: number, body: Uint8Array): Uint8Array {
+  const length: number[] = [];
+  let rest = body.length;
+  for (; rest >= 0x80; rest >>= 7) length.push((rest & 0x7f) | 0x80);
+  const bytes = new Uint8Array(1 + length.length + 1 + body.length);
+  bytes.set([tag, ...length, rest]);
+  bytes.set(body, 1 + length.length + 1);
+  return bytes;
+}

@@ -30,6 +30,8 @@ export const emptyBytes: Uint8Array = new Uint8Array(0);
 export let cursor = 0;
 
 let canonical = true;
+/** Bytes merged since the message began. */
+let mergedBytes = 0;
 /** Halves of the varint last read by `readVarint64`, as signed 32-bit numbers, which need no allocation. */
 let low = 0;
 let high = 0;
@@ -55,6 +57,7 @@ export function noteNotCanonical(): void {
 export function beginMessage(bytes: Uint8Array, start: number, end: number): void {
   assert(0 <= start && start <= end && end <= bytes.length, "the message lies within its array");
   canonical = true;
+  mergedBytes = 0;
 }
 
 /** Checks a message that may contain itself. */
@@ -271,8 +274,14 @@ export function skipField(bytes: Uint8Array, tag: number, start: number, end: nu
   }
 }
 
-/** A singular message field, or a member of a oneof: its number, the oneof (0 = none), whether it is a message. */
-export type MergeRule = readonly [fieldNumber: number, oneof: number, isMessage: boolean];
+/** A singular message field: its number and the oneof it is a member of (0 = none). */
+export type MergeRule = readonly [fieldNumber: number, oneof: number];
+
+/**
+ * Bytes a message may have merged at all its levels together. Where something comes twice at each of hundreds of levels,
+ * the work is the size times the depth: this is far more than any encoder causes, and some milliseconds.
+ */
+const mergedBytesMax = 16 * 1024 * 1024;
 
 /** Stretches of bytes: start, end, start, end, … */
 type Stretches = number[];
@@ -293,21 +302,20 @@ export function mergeRepeated(bytes: Uint8Array, start: number, end: number, rul
     const payloadStart = cursor;
     pos = skipField(bytes, tag, payloadStart, end);
     const rule = rules.find(([number]) => number === tag >>> 3);
-    if (rule === undefined || (rule[2] && (tag & 7) !== 2)) {
+    if (rule === undefined || (tag & 7) !== 2) {
       kept.push(fieldStart, pos);
       continue;
     }
     forgetRivals(merged, rule);
-    if (!rule[2]) merged.set(rule, [fieldStart, pos]);
-    else {
-      readLength(bytes, payloadStart, end);
-      const partStart = cursor;
-      checkFields(bytes, partStart, pos);
-      const parts = merged.get(rule);
-      if (parts === undefined) merged.set(rule, [partStart, pos]);
-      else parts.push(partStart, pos);
-    }
+    readLength(bytes, payloadStart, end);
+    const partStart = cursor;
+    checkFields(bytes, partStart, pos);
+    const parts = merged.get(rule);
+    if (parts === undefined) merged.set(rule, [partStart, pos]);
+    else parts.push(partStart, pos);
   }
+  mergedBytes += end - start;
+  if (mergedBytes > mergedBytesMax) fail("tooDeep", start);
   return writeMerged(bytes, kept, merged);
 }
 
@@ -330,8 +338,8 @@ function writeMerged(bytes: Uint8Array, kept: Stretches, merged: ReadonlyMap<Mer
   const size = [kept, ...merged.values()].reduce((sum, parts) => sum + totalLength(parts) + tagSizeMax, 0);
   const target = new Uint8Array(size);
   let at = copyStretches(bytes, kept, target, 0);
-  for (const [[number, , isMessage], parts] of merged) {
-    if (isMessage) at = writeVarint32(target, writeVarint32(target, at, number * 8 + 2), totalLength(parts));
+  for (const [[number], parts] of merged) {
+    at = writeVarint32(target, writeVarint32(target, at, number * 8 + 2), totalLength(parts));
     at = copyStretches(bytes, parts, target, at);
   }
   return target.subarray(0, at);

@@ -99,7 +99,11 @@ export function readPermission(bytes: Uint8Array, start: number, end: number): P
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { permType, key, rangeEnd };
+  return {
+    permType,
+    key,
+    rangeEnd,
+  };
 }
 
 /** Bytes that `encodePermission` writes. */
@@ -191,7 +195,10 @@ export function readRole(bytes: Uint8Array, start: number, end: number): Role {
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, keyPermission };
+  return {
+    name,
+    keyPermission,
+  };
 }
 
 /** Bytes that `encodeRole` writes. */
@@ -261,7 +268,9 @@ export function readUser(bytes: Uint8Array, start: number, end: number): User {
   let name: Uint8Array = emptyBytes;
   let password: Uint8Array = emptyBytes;
   const roles: string[] = [];
-  let options: UserAddOptions | undefined;
+  let optionsStart = -1;
+  let optionsEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -288,23 +297,27 @@ export function readUser(bytes: Uint8Array, start: number, end: number): User {
         roles.push(readString(bytes, pos, end));
         pos = cursor;
         break;
-      case 34: { // options = 4
-        if (options !== undefined) return readUserMerged(mergeRepeated(bytes, start, end, mergeRulesUser));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        options = readUserAddOptions(bytes, pos, pos + length);
-        pos += length;
+      case 34: // options = 4
+        if (optionsStart >= 0) twice = true;
+        optionsEnd = readLength(bytes, pos, end);
+        optionsStart = cursor;
+        pos = optionsEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, password, roles, options };
+  if (twice) return readUserMerged(mergeRepeated(bytes, start, end, mergeRulesUser));
+  return {
+    name,
+    password,
+    roles,
+    options: optionsStart < 0 ? undefined : readUserAddOptions(bytes, optionsStart, optionsEnd),
+  };
 }
 
-const mergeRulesUser: readonly MergeRule[] = [[4, 0, true]];
+const mergeRulesUser: readonly MergeRule[] = [[4, 0]];
 
 function readUserMerged(merged: Uint8Array): User {
   return readUser(merged, 0, merged.length);
@@ -401,7 +414,9 @@ export function readUserAddOptions(bytes: Uint8Array, start: number, end: number
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { noPassword };
+  return {
+    noPassword,
+  };
 }
 
 /** Bytes that `encodeUserAddOptions` writes. */

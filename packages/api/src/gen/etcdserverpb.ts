@@ -206,7 +206,10 @@ export function readMetadata(bytes: Uint8Array, start: number, end: number): Met
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { nodeId, clusterId };
+  return {
+    nodeId,
+    clusterId,
+  };
 }
 
 /** Bytes that `encodeMetadata` writes. */
@@ -342,7 +345,11 @@ export function readInternalAuthenticateRequest(bytes: Uint8Array, start: number
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, password, simpleToken };
+  return {
+    name,
+    password,
+    simpleToken,
+  };
 }
 
 /** Bytes that `encodeInternalAuthenticateRequest` writes. */
@@ -499,37 +506,69 @@ export function decodeInternalRaftRequest(bytes: Uint8Array, start = 0, end: num
 /** Reads a message that is part of another one. */
 export function readInternalRaftRequest(bytes: Uint8Array, start: number, end: number): InternalRaftRequest {
   let id: bigint = 0n;
-  let range: RangeRequest | undefined;
-  let put: PutRequest | undefined;
-  let deleteRange: DeleteRangeRequest | undefined;
-  let txn: TxnRequest | undefined;
-  let compaction: CompactionRequest | undefined;
-  let leaseGrant: LeaseGrantRequest | undefined;
-  let leaseRevoke: LeaseRevokeRequest | undefined;
-  let alarm: AlarmRequest | undefined;
-  let leaseCheckpoint: LeaseCheckpointRequest | undefined;
-  let header: RequestHeader | undefined;
-  let authEnable: AuthEnableRequest | undefined;
-  let authDisable: AuthDisableRequest | undefined;
-  let authenticate: InternalAuthenticateRequest | undefined;
-  let authStatus: AuthStatusRequest | undefined;
-  let authUserAdd: AuthUserAddRequest | undefined;
-  let authUserDelete: AuthUserDeleteRequest | undefined;
-  let authUserGet: AuthUserGetRequest | undefined;
-  let authUserChangePassword: AuthUserChangePasswordRequest | undefined;
-  let authUserGrantRole: AuthUserGrantRoleRequest | undefined;
-  let authUserRevokeRole: AuthUserRevokeRoleRequest | undefined;
-  let authUserList: AuthUserListRequest | undefined;
-  let authRoleList: AuthRoleListRequest | undefined;
-  let authRoleAdd: AuthRoleAddRequest | undefined;
-  let authRoleDelete: AuthRoleDeleteRequest | undefined;
-  let authRoleGet: AuthRoleGetRequest | undefined;
-  let authRoleGrantPermission: AuthRoleGrantPermissionRequest | undefined;
-  let authRoleRevokePermission: AuthRoleRevokePermissionRequest | undefined;
-  let clusterVersionSet: ClusterVersionSetRequest | undefined;
-  let clusterMemberAttrSet: ClusterMemberAttrSetRequest | undefined;
-  let downgradeInfoSet: DowngradeInfoSetRequest | undefined;
-  let downgradeVersionTest: DowngradeVersionTestRequest | undefined;
+  let rangeStart = -1;
+  let rangeEnd = -1;
+  let putStart = -1;
+  let putEnd = -1;
+  let deleteRangeStart = -1;
+  let deleteRangeEnd = -1;
+  let txnStart = -1;
+  let txnEnd = -1;
+  let compactionStart = -1;
+  let compactionEnd = -1;
+  let leaseGrantStart = -1;
+  let leaseGrantEnd = -1;
+  let leaseRevokeStart = -1;
+  let leaseRevokeEnd = -1;
+  let alarmStart = -1;
+  let alarmEnd = -1;
+  let leaseCheckpointStart = -1;
+  let leaseCheckpointEnd = -1;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let authEnableStart = -1;
+  let authEnableEnd = -1;
+  let authDisableStart = -1;
+  let authDisableEnd = -1;
+  let authenticateStart = -1;
+  let authenticateEnd = -1;
+  let authStatusStart = -1;
+  let authStatusEnd = -1;
+  let authUserAddStart = -1;
+  let authUserAddEnd = -1;
+  let authUserDeleteStart = -1;
+  let authUserDeleteEnd = -1;
+  let authUserGetStart = -1;
+  let authUserGetEnd = -1;
+  let authUserChangePasswordStart = -1;
+  let authUserChangePasswordEnd = -1;
+  let authUserGrantRoleStart = -1;
+  let authUserGrantRoleEnd = -1;
+  let authUserRevokeRoleStart = -1;
+  let authUserRevokeRoleEnd = -1;
+  let authUserListStart = -1;
+  let authUserListEnd = -1;
+  let authRoleListStart = -1;
+  let authRoleListEnd = -1;
+  let authRoleAddStart = -1;
+  let authRoleAddEnd = -1;
+  let authRoleDeleteStart = -1;
+  let authRoleDeleteEnd = -1;
+  let authRoleGetStart = -1;
+  let authRoleGetEnd = -1;
+  let authRoleGrantPermissionStart = -1;
+  let authRoleGrantPermissionEnd = -1;
+  let authRoleRevokePermissionStart = -1;
+  let authRoleRevokePermissionEnd = -1;
+  let clusterVersionSetStart = -1;
+  let clusterVersionSetEnd = -1;
+  let clusterMemberAttrSetStart = -1;
+  let clusterMemberAttrSetEnd = -1;
+  let downgradeInfoSetStart = -1;
+  let downgradeInfoSetEnd = -1;
+  let downgradeVersionTestStart = -1;
+  let downgradeVersionTestEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -546,263 +585,235 @@ export function readInternalRaftRequest(bytes: Uint8Array, start: number, end: n
         id = readUint64(bytes, pos, end);
         pos = cursor;
         break;
-      case 26: { // range = 3
-        if (range !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        range = readRangeRequest(bytes, pos, pos + length);
-        pos += length;
+      case 26: // range = 3
+        if (rangeStart >= 0) twice = true;
+        rangeEnd = readLength(bytes, pos, end);
+        rangeStart = cursor;
+        pos = rangeEnd += cursor;
         break;
-      }
-      case 34: { // put = 4
-        if (put !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        put = readPutRequest(bytes, pos, pos + length);
-        pos += length;
+      case 34: // put = 4
+        if (putStart >= 0) twice = true;
+        putEnd = readLength(bytes, pos, end);
+        putStart = cursor;
+        pos = putEnd += cursor;
         break;
-      }
-      case 42: { // delete_range = 5
-        if (deleteRange !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        deleteRange = readDeleteRangeRequest(bytes, pos, pos + length);
-        pos += length;
+      case 42: // delete_range = 5
+        if (deleteRangeStart >= 0) twice = true;
+        deleteRangeEnd = readLength(bytes, pos, end);
+        deleteRangeStart = cursor;
+        pos = deleteRangeEnd += cursor;
         break;
-      }
-      case 50: { // txn = 6
-        if (txn !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        txn = readTxnRequest(bytes, pos, pos + length, 1);
-        pos += length;
+      case 50: // txn = 6
+        if (txnStart >= 0) twice = true;
+        txnEnd = readLength(bytes, pos, end);
+        txnStart = cursor;
+        pos = txnEnd += cursor;
         break;
-      }
-      case 58: { // compaction = 7
-        if (compaction !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        compaction = readCompactionRequest(bytes, pos, pos + length);
-        pos += length;
+      case 58: // compaction = 7
+        if (compactionStart >= 0) twice = true;
+        compactionEnd = readLength(bytes, pos, end);
+        compactionStart = cursor;
+        pos = compactionEnd += cursor;
         break;
-      }
-      case 66: { // lease_grant = 8
-        if (leaseGrant !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leaseGrant = readLeaseGrantRequest(bytes, pos, pos + length);
-        pos += length;
+      case 66: // lease_grant = 8
+        if (leaseGrantStart >= 0) twice = true;
+        leaseGrantEnd = readLength(bytes, pos, end);
+        leaseGrantStart = cursor;
+        pos = leaseGrantEnd += cursor;
         break;
-      }
-      case 74: { // lease_revoke = 9
-        if (leaseRevoke !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leaseRevoke = readLeaseRevokeRequest(bytes, pos, pos + length);
-        pos += length;
+      case 74: // lease_revoke = 9
+        if (leaseRevokeStart >= 0) twice = true;
+        leaseRevokeEnd = readLength(bytes, pos, end);
+        leaseRevokeStart = cursor;
+        pos = leaseRevokeEnd += cursor;
         break;
-      }
-      case 82: { // alarm = 10
-        if (alarm !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        alarm = readAlarmRequest(bytes, pos, pos + length);
-        pos += length;
+      case 82: // alarm = 10
+        if (alarmStart >= 0) twice = true;
+        alarmEnd = readLength(bytes, pos, end);
+        alarmStart = cursor;
+        pos = alarmEnd += cursor;
         break;
-      }
-      case 90: { // lease_checkpoint = 11
-        if (leaseCheckpoint !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leaseCheckpoint = readLeaseCheckpointRequest(bytes, pos, pos + length);
-        pos += length;
+      case 90: // lease_checkpoint = 11
+        if (leaseCheckpointStart >= 0) twice = true;
+        leaseCheckpointEnd = readLength(bytes, pos, end);
+        leaseCheckpointStart = cursor;
+        pos = leaseCheckpointEnd += cursor;
         break;
-      }
-      case 802: { // header = 100
-        if (header !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readRequestHeader(bytes, pos, pos + length);
-        pos += length;
+      case 802: // header = 100
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
-      case 8002: { // auth_enable = 1000
-        if (authEnable !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authEnable = readAuthEnableRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8002: // auth_enable = 1000
+        if (authEnableStart >= 0) twice = true;
+        authEnableEnd = readLength(bytes, pos, end);
+        authEnableStart = cursor;
+        pos = authEnableEnd += cursor;
         break;
-      }
-      case 8090: { // auth_disable = 1011
-        if (authDisable !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authDisable = readAuthDisableRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8090: // auth_disable = 1011
+        if (authDisableStart >= 0) twice = true;
+        authDisableEnd = readLength(bytes, pos, end);
+        authDisableStart = cursor;
+        pos = authDisableEnd += cursor;
         break;
-      }
-      case 8098: { // authenticate = 1012
-        if (authenticate !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authenticate = readInternalAuthenticateRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8098: // authenticate = 1012
+        if (authenticateStart >= 0) twice = true;
+        authenticateEnd = readLength(bytes, pos, end);
+        authenticateStart = cursor;
+        pos = authenticateEnd += cursor;
         break;
-      }
-      case 8106: { // auth_status = 1013
-        if (authStatus !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authStatus = readAuthStatusRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8106: // auth_status = 1013
+        if (authStatusStart >= 0) twice = true;
+        authStatusEnd = readLength(bytes, pos, end);
+        authStatusStart = cursor;
+        pos = authStatusEnd += cursor;
         break;
-      }
-      case 8802: { // auth_user_add = 1100
-        if (authUserAdd !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authUserAdd = readAuthUserAddRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8802: // auth_user_add = 1100
+        if (authUserAddStart >= 0) twice = true;
+        authUserAddEnd = readLength(bytes, pos, end);
+        authUserAddStart = cursor;
+        pos = authUserAddEnd += cursor;
         break;
-      }
-      case 8810: { // auth_user_delete = 1101
-        if (authUserDelete !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authUserDelete = readAuthUserDeleteRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8810: // auth_user_delete = 1101
+        if (authUserDeleteStart >= 0) twice = true;
+        authUserDeleteEnd = readLength(bytes, pos, end);
+        authUserDeleteStart = cursor;
+        pos = authUserDeleteEnd += cursor;
         break;
-      }
-      case 8818: { // auth_user_get = 1102
-        if (authUserGet !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authUserGet = readAuthUserGetRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8818: // auth_user_get = 1102
+        if (authUserGetStart >= 0) twice = true;
+        authUserGetEnd = readLength(bytes, pos, end);
+        authUserGetStart = cursor;
+        pos = authUserGetEnd += cursor;
         break;
-      }
-      case 8826: { // auth_user_change_password = 1103
-        if (authUserChangePassword !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authUserChangePassword = readAuthUserChangePasswordRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8826: // auth_user_change_password = 1103
+        if (authUserChangePasswordStart >= 0) twice = true;
+        authUserChangePasswordEnd = readLength(bytes, pos, end);
+        authUserChangePasswordStart = cursor;
+        pos = authUserChangePasswordEnd += cursor;
         break;
-      }
-      case 8834: { // auth_user_grant_role = 1104
-        if (authUserGrantRole !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authUserGrantRole = readAuthUserGrantRoleRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8834: // auth_user_grant_role = 1104
+        if (authUserGrantRoleStart >= 0) twice = true;
+        authUserGrantRoleEnd = readLength(bytes, pos, end);
+        authUserGrantRoleStart = cursor;
+        pos = authUserGrantRoleEnd += cursor;
         break;
-      }
-      case 8842: { // auth_user_revoke_role = 1105
-        if (authUserRevokeRole !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authUserRevokeRole = readAuthUserRevokeRoleRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8842: // auth_user_revoke_role = 1105
+        if (authUserRevokeRoleStart >= 0) twice = true;
+        authUserRevokeRoleEnd = readLength(bytes, pos, end);
+        authUserRevokeRoleStart = cursor;
+        pos = authUserRevokeRoleEnd += cursor;
         break;
-      }
-      case 8850: { // auth_user_list = 1106
-        if (authUserList !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authUserList = readAuthUserListRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8850: // auth_user_list = 1106
+        if (authUserListStart >= 0) twice = true;
+        authUserListEnd = readLength(bytes, pos, end);
+        authUserListStart = cursor;
+        pos = authUserListEnd += cursor;
         break;
-      }
-      case 8858: { // auth_role_list = 1107
-        if (authRoleList !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authRoleList = readAuthRoleListRequest(bytes, pos, pos + length);
-        pos += length;
+      case 8858: // auth_role_list = 1107
+        if (authRoleListStart >= 0) twice = true;
+        authRoleListEnd = readLength(bytes, pos, end);
+        authRoleListStart = cursor;
+        pos = authRoleListEnd += cursor;
         break;
-      }
-      case 9602: { // auth_role_add = 1200
-        if (authRoleAdd !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authRoleAdd = readAuthRoleAddRequest(bytes, pos, pos + length);
-        pos += length;
+      case 9602: // auth_role_add = 1200
+        if (authRoleAddStart >= 0) twice = true;
+        authRoleAddEnd = readLength(bytes, pos, end);
+        authRoleAddStart = cursor;
+        pos = authRoleAddEnd += cursor;
         break;
-      }
-      case 9610: { // auth_role_delete = 1201
-        if (authRoleDelete !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authRoleDelete = readAuthRoleDeleteRequest(bytes, pos, pos + length);
-        pos += length;
+      case 9610: // auth_role_delete = 1201
+        if (authRoleDeleteStart >= 0) twice = true;
+        authRoleDeleteEnd = readLength(bytes, pos, end);
+        authRoleDeleteStart = cursor;
+        pos = authRoleDeleteEnd += cursor;
         break;
-      }
-      case 9618: { // auth_role_get = 1202
-        if (authRoleGet !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authRoleGet = readAuthRoleGetRequest(bytes, pos, pos + length);
-        pos += length;
+      case 9618: // auth_role_get = 1202
+        if (authRoleGetStart >= 0) twice = true;
+        authRoleGetEnd = readLength(bytes, pos, end);
+        authRoleGetStart = cursor;
+        pos = authRoleGetEnd += cursor;
         break;
-      }
-      case 9626: { // auth_role_grant_permission = 1203
-        if (authRoleGrantPermission !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authRoleGrantPermission = readAuthRoleGrantPermissionRequest(bytes, pos, pos + length);
-        pos += length;
+      case 9626: // auth_role_grant_permission = 1203
+        if (authRoleGrantPermissionStart >= 0) twice = true;
+        authRoleGrantPermissionEnd = readLength(bytes, pos, end);
+        authRoleGrantPermissionStart = cursor;
+        pos = authRoleGrantPermissionEnd += cursor;
         break;
-      }
-      case 9634: { // auth_role_revoke_permission = 1204
-        if (authRoleRevokePermission !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        authRoleRevokePermission = readAuthRoleRevokePermissionRequest(bytes, pos, pos + length);
-        pos += length;
+      case 9634: // auth_role_revoke_permission = 1204
+        if (authRoleRevokePermissionStart >= 0) twice = true;
+        authRoleRevokePermissionEnd = readLength(bytes, pos, end);
+        authRoleRevokePermissionStart = cursor;
+        pos = authRoleRevokePermissionEnd += cursor;
         break;
-      }
-      case 10402: { // cluster_version_set = 1300
-        if (clusterVersionSet !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        clusterVersionSet = readClusterVersionSetRequest(bytes, pos, pos + length);
-        pos += length;
+      case 10402: // cluster_version_set = 1300
+        if (clusterVersionSetStart >= 0) twice = true;
+        clusterVersionSetEnd = readLength(bytes, pos, end);
+        clusterVersionSetStart = cursor;
+        pos = clusterVersionSetEnd += cursor;
         break;
-      }
-      case 10410: { // cluster_member_attr_set = 1301
-        if (clusterMemberAttrSet !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        clusterMemberAttrSet = readClusterMemberAttrSetRequest(bytes, pos, pos + length);
-        pos += length;
+      case 10410: // cluster_member_attr_set = 1301
+        if (clusterMemberAttrSetStart >= 0) twice = true;
+        clusterMemberAttrSetEnd = readLength(bytes, pos, end);
+        clusterMemberAttrSetStart = cursor;
+        pos = clusterMemberAttrSetEnd += cursor;
         break;
-      }
-      case 10418: { // downgrade_info_set = 1302
-        if (downgradeInfoSet !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        downgradeInfoSet = readDowngradeInfoSetRequest(bytes, pos, pos + length);
-        pos += length;
+      case 10418: // downgrade_info_set = 1302
+        if (downgradeInfoSetStart >= 0) twice = true;
+        downgradeInfoSetEnd = readLength(bytes, pos, end);
+        downgradeInfoSetStart = cursor;
+        pos = downgradeInfoSetEnd += cursor;
         break;
-      }
-      case 79202: { // downgrade_version_test = 9900
-        if (downgradeVersionTest !== undefined) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        downgradeVersionTest = readDowngradeVersionTestRequest(bytes, pos, pos + length);
-        pos += length;
+      case 79202: // downgrade_version_test = 9900
+        if (downgradeVersionTestStart >= 0) twice = true;
+        downgradeVersionTestEnd = readLength(bytes, pos, end);
+        downgradeVersionTestStart = cursor;
+        pos = downgradeVersionTestEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, range, put, deleteRange, txn, compaction, leaseGrant, leaseRevoke, alarm, leaseCheckpoint, header, authEnable, authDisable, authenticate, authStatus, authUserAdd, authUserDelete, authUserGet, authUserChangePassword, authUserGrantRole, authUserRevokeRole, authUserList, authRoleList, authRoleAdd, authRoleDelete, authRoleGet, authRoleGrantPermission, authRoleRevokePermission, clusterVersionSet, clusterMemberAttrSet, downgradeInfoSet, downgradeVersionTest };
+  if (twice) return readInternalRaftRequestMerged(mergeRepeated(bytes, start, end, mergeRulesInternalRaftRequest));
+  return {
+    id,
+    range: rangeStart < 0 ? undefined : readRangeRequest(bytes, rangeStart, rangeEnd),
+    put: putStart < 0 ? undefined : readPutRequest(bytes, putStart, putEnd),
+    deleteRange: deleteRangeStart < 0 ? undefined : readDeleteRangeRequest(bytes, deleteRangeStart, deleteRangeEnd),
+    txn: txnStart < 0 ? undefined : readTxnRequest(bytes, txnStart, txnEnd, 1),
+    compaction: compactionStart < 0 ? undefined : readCompactionRequest(bytes, compactionStart, compactionEnd),
+    leaseGrant: leaseGrantStart < 0 ? undefined : readLeaseGrantRequest(bytes, leaseGrantStart, leaseGrantEnd),
+    leaseRevoke: leaseRevokeStart < 0 ? undefined : readLeaseRevokeRequest(bytes, leaseRevokeStart, leaseRevokeEnd),
+    alarm: alarmStart < 0 ? undefined : readAlarmRequest(bytes, alarmStart, alarmEnd),
+    leaseCheckpoint: leaseCheckpointStart < 0 ? undefined : readLeaseCheckpointRequest(bytes, leaseCheckpointStart, leaseCheckpointEnd),
+    header: headerStart < 0 ? undefined : readRequestHeader(bytes, headerStart, headerEnd),
+    authEnable: authEnableStart < 0 ? undefined : readAuthEnableRequest(bytes, authEnableStart, authEnableEnd),
+    authDisable: authDisableStart < 0 ? undefined : readAuthDisableRequest(bytes, authDisableStart, authDisableEnd),
+    authenticate: authenticateStart < 0 ? undefined : readInternalAuthenticateRequest(bytes, authenticateStart, authenticateEnd),
+    authStatus: authStatusStart < 0 ? undefined : readAuthStatusRequest(bytes, authStatusStart, authStatusEnd),
+    authUserAdd: authUserAddStart < 0 ? undefined : readAuthUserAddRequest(bytes, authUserAddStart, authUserAddEnd),
+    authUserDelete: authUserDeleteStart < 0 ? undefined : readAuthUserDeleteRequest(bytes, authUserDeleteStart, authUserDeleteEnd),
+    authUserGet: authUserGetStart < 0 ? undefined : readAuthUserGetRequest(bytes, authUserGetStart, authUserGetEnd),
+    authUserChangePassword: authUserChangePasswordStart < 0 ? undefined : readAuthUserChangePasswordRequest(bytes, authUserChangePasswordStart, authUserChangePasswordEnd),
+    authUserGrantRole: authUserGrantRoleStart < 0 ? undefined : readAuthUserGrantRoleRequest(bytes, authUserGrantRoleStart, authUserGrantRoleEnd),
+    authUserRevokeRole: authUserRevokeRoleStart < 0 ? undefined : readAuthUserRevokeRoleRequest(bytes, authUserRevokeRoleStart, authUserRevokeRoleEnd),
+    authUserList: authUserListStart < 0 ? undefined : readAuthUserListRequest(bytes, authUserListStart, authUserListEnd),
+    authRoleList: authRoleListStart < 0 ? undefined : readAuthRoleListRequest(bytes, authRoleListStart, authRoleListEnd),
+    authRoleAdd: authRoleAddStart < 0 ? undefined : readAuthRoleAddRequest(bytes, authRoleAddStart, authRoleAddEnd),
+    authRoleDelete: authRoleDeleteStart < 0 ? undefined : readAuthRoleDeleteRequest(bytes, authRoleDeleteStart, authRoleDeleteEnd),
+    authRoleGet: authRoleGetStart < 0 ? undefined : readAuthRoleGetRequest(bytes, authRoleGetStart, authRoleGetEnd),
+    authRoleGrantPermission: authRoleGrantPermissionStart < 0 ? undefined : readAuthRoleGrantPermissionRequest(bytes, authRoleGrantPermissionStart, authRoleGrantPermissionEnd),
+    authRoleRevokePermission: authRoleRevokePermissionStart < 0 ? undefined : readAuthRoleRevokePermissionRequest(bytes, authRoleRevokePermissionStart, authRoleRevokePermissionEnd),
+    clusterVersionSet: clusterVersionSetStart < 0 ? undefined : readClusterVersionSetRequest(bytes, clusterVersionSetStart, clusterVersionSetEnd),
+    clusterMemberAttrSet: clusterMemberAttrSetStart < 0 ? undefined : readClusterMemberAttrSetRequest(bytes, clusterMemberAttrSetStart, clusterMemberAttrSetEnd),
+    downgradeInfoSet: downgradeInfoSetStart < 0 ? undefined : readDowngradeInfoSetRequest(bytes, downgradeInfoSetStart, downgradeInfoSetEnd),
+    downgradeVersionTest: downgradeVersionTestStart < 0 ? undefined : readDowngradeVersionTestRequest(bytes, downgradeVersionTestStart, downgradeVersionTestEnd),
+  };
 }
 
-const mergeRulesInternalRaftRequest: readonly MergeRule[] = [[3, 0, true], [4, 0, true], [5, 0, true], [6, 0, true], [7, 0, true], [8, 0, true], [9, 0, true], [10, 0, true], [11, 0, true], [100, 0, true], [1000, 0, true], [1011, 0, true], [1012, 0, true], [1013, 0, true], [1100, 0, true], [1101, 0, true], [1102, 0, true], [1103, 0, true], [1104, 0, true], [1105, 0, true], [1106, 0, true], [1107, 0, true], [1200, 0, true], [1201, 0, true], [1202, 0, true], [1203, 0, true], [1204, 0, true], [1300, 0, true], [1301, 0, true], [1302, 0, true], [9900, 0, true]];
+const mergeRulesInternalRaftRequest: readonly MergeRule[] = [[3, 0], [4, 0], [5, 0], [6, 0], [7, 0], [8, 0], [9, 0], [10, 0], [11, 0], [100, 0], [1000, 0], [1011, 0], [1012, 0], [1013, 0], [1100, 0], [1101, 0], [1102, 0], [1103, 0], [1104, 0], [1105, 0], [1106, 0], [1107, 0], [1200, 0], [1201, 0], [1202, 0], [1203, 0], [1204, 0], [1300, 0], [1301, 0], [1302, 0], [9900, 0]];
 
 function readInternalRaftRequestMerged(merged: Uint8Array): InternalRaftRequest {
   return readInternalRaftRequest(merged, 0, merged.length);
@@ -1175,7 +1186,11 @@ export function readRequestHeader(bytes: Uint8Array, start: number, end: number)
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, username, authRevision };
+  return {
+    id,
+    username,
+    authRevision,
+  };
 }
 
 /** Bytes that `encodeRequestHeader` writes. */
@@ -1266,7 +1281,10 @@ export function readAlarmMember(bytes: Uint8Array, start: number, end: number): 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { memberId, alarm };
+  return {
+    memberId,
+    alarm,
+  };
 }
 
 /** Bytes that `encodeAlarmMember` writes. */
@@ -1360,7 +1378,11 @@ export function readAlarmRequest(bytes: Uint8Array, start: number, end: number):
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { action, memberId, alarm };
+  return {
+    action,
+    memberId,
+    alarm,
+  };
 }
 
 /** Bytes that `encodeAlarmRequest` writes. */
@@ -1422,8 +1444,10 @@ export function decodeAlarmResponse(bytes: Uint8Array, start = 0, end: number = 
 
 /** Reads a message that is part of another one. */
 export function readAlarmResponse(bytes: Uint8Array, start: number, end: number): AlarmResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const alarms: AlarmMember[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -1432,14 +1456,12 @@ export function readAlarmResponse(bytes: Uint8Array, start: number, end: number)
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAlarmResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAlarmResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // alarms = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -1451,10 +1473,14 @@ export function readAlarmResponse(bytes: Uint8Array, start: number, end: number)
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, alarms };
+  if (twice) return readAlarmResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAlarmResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    alarms,
+  };
 }
 
-const mergeRulesAlarmResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAlarmResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAlarmResponseMerged(merged: Uint8Array): AlarmResponse {
   return readAlarmResponse(merged, 0, merged.length);
@@ -1557,7 +1583,9 @@ export function decodeAuthDisableResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readAuthDisableResponse(bytes: Uint8Array, start: number, end: number): AuthDisableResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -1566,22 +1594,23 @@ export function readAuthDisableResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthDisableResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthDisableResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthDisableResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthDisableResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthDisableResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthDisableResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthDisableResponseMerged(merged: Uint8Array): AuthDisableResponse {
   return readAuthDisableResponse(merged, 0, merged.length);
@@ -1671,7 +1700,9 @@ export function decodeAuthEnableResponse(bytes: Uint8Array, start = 0, end: numb
 
 /** Reads a message that is part of another one. */
 export function readAuthEnableResponse(bytes: Uint8Array, start: number, end: number): AuthEnableResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -1680,22 +1711,23 @@ export function readAuthEnableResponse(bytes: Uint8Array, start: number, end: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthEnableResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthEnableResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthEnableResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthEnableResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthEnableResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthEnableResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthEnableResponseMerged(merged: Uint8Array): AuthEnableResponse {
   return readAuthEnableResponse(merged, 0, merged.length);
@@ -1767,7 +1799,9 @@ export function readAuthRoleAddRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name };
+  return {
+    name,
+  };
 }
 
 /** Bytes that `encodeAuthRoleAddRequest` writes. */
@@ -1812,7 +1846,9 @@ export function decodeAuthRoleAddResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readAuthRoleAddResponse(bytes: Uint8Array, start: number, end: number): AuthRoleAddResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -1821,22 +1857,23 @@ export function readAuthRoleAddResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthRoleAddResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleAddResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthRoleAddResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleAddResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthRoleAddResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthRoleAddResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthRoleAddResponseMerged(merged: Uint8Array): AuthRoleAddResponse {
   return readAuthRoleAddResponse(merged, 0, merged.length);
@@ -1908,7 +1945,9 @@ export function readAuthRoleDeleteRequest(bytes: Uint8Array, start: number, end:
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { role };
+  return {
+    role,
+  };
 }
 
 /** Bytes that `encodeAuthRoleDeleteRequest` writes. */
@@ -1953,7 +1992,9 @@ export function decodeAuthRoleDeleteResponse(bytes: Uint8Array, start = 0, end: 
 
 /** Reads a message that is part of another one. */
 export function readAuthRoleDeleteResponse(bytes: Uint8Array, start: number, end: number): AuthRoleDeleteResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -1962,22 +2003,23 @@ export function readAuthRoleDeleteResponse(bytes: Uint8Array, start: number, end
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthRoleDeleteResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleDeleteResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthRoleDeleteResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleDeleteResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthRoleDeleteResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthRoleDeleteResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthRoleDeleteResponseMerged(merged: Uint8Array): AuthRoleDeleteResponse {
   return readAuthRoleDeleteResponse(merged, 0, merged.length);
@@ -2049,7 +2091,9 @@ export function readAuthRoleGetRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { role };
+  return {
+    role,
+  };
 }
 
 /** Bytes that `encodeAuthRoleGetRequest` writes. */
@@ -2097,8 +2141,10 @@ export function decodeAuthRoleGetResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readAuthRoleGetResponse(bytes: Uint8Array, start: number, end: number): AuthRoleGetResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const perm: Permission[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -2107,14 +2153,12 @@ export function readAuthRoleGetResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthRoleGetResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleGetResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // perm = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -2126,10 +2170,14 @@ export function readAuthRoleGetResponse(bytes: Uint8Array, start: number, end: n
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, perm };
+  if (twice) return readAuthRoleGetResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleGetResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    perm,
+  };
 }
 
-const mergeRulesAuthRoleGetResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthRoleGetResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthRoleGetResponseMerged(merged: Uint8Array): AuthRoleGetResponse {
   return readAuthRoleGetResponse(merged, 0, merged.length);
@@ -2195,7 +2243,9 @@ export function decodeAuthRoleGrantPermissionRequest(bytes: Uint8Array, start = 
 /** Reads a message that is part of another one. */
 export function readAuthRoleGrantPermissionRequest(bytes: Uint8Array, start: number, end: number): AuthRoleGrantPermissionRequest {
   let name: string = "";
-  let perm: Permission | undefined;
+  let permStart = -1;
+  let permEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -2212,23 +2262,25 @@ export function readAuthRoleGrantPermissionRequest(bytes: Uint8Array, start: num
         name = readString(bytes, pos, end);
         pos = cursor;
         break;
-      case 18: { // perm = 2
-        if (perm !== undefined) return readAuthRoleGrantPermissionRequestMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleGrantPermissionRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        perm = readPermission(bytes, pos, pos + length);
-        pos += length;
+      case 18: // perm = 2
+        if (permStart >= 0) twice = true;
+        permEnd = readLength(bytes, pos, end);
+        permStart = cursor;
+        pos = permEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, perm };
+  if (twice) return readAuthRoleGrantPermissionRequestMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleGrantPermissionRequest));
+  return {
+    name,
+    perm: permStart < 0 ? undefined : readPermission(bytes, permStart, permEnd),
+  };
 }
 
-const mergeRulesAuthRoleGrantPermissionRequest: readonly MergeRule[] = [[2, 0, true]];
+const mergeRulesAuthRoleGrantPermissionRequest: readonly MergeRule[] = [[2, 0]];
 
 function readAuthRoleGrantPermissionRequestMerged(merged: Uint8Array): AuthRoleGrantPermissionRequest {
   return readAuthRoleGrantPermissionRequest(merged, 0, merged.length);
@@ -2284,7 +2336,9 @@ export function decodeAuthRoleGrantPermissionResponse(bytes: Uint8Array, start =
 
 /** Reads a message that is part of another one. */
 export function readAuthRoleGrantPermissionResponse(bytes: Uint8Array, start: number, end: number): AuthRoleGrantPermissionResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -2293,22 +2347,23 @@ export function readAuthRoleGrantPermissionResponse(bytes: Uint8Array, start: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthRoleGrantPermissionResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleGrantPermissionResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthRoleGrantPermissionResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleGrantPermissionResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthRoleGrantPermissionResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthRoleGrantPermissionResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthRoleGrantPermissionResponseMerged(merged: Uint8Array): AuthRoleGrantPermissionResponse {
   return readAuthRoleGrantPermissionResponse(merged, 0, merged.length);
@@ -2401,8 +2456,10 @@ export function decodeAuthRoleListResponse(bytes: Uint8Array, start = 0, end: nu
 
 /** Reads a message that is part of another one. */
 export function readAuthRoleListResponse(bytes: Uint8Array, start: number, end: number): AuthRoleListResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const roles: string[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -2411,14 +2468,12 @@ export function readAuthRoleListResponse(bytes: Uint8Array, start: number, end: 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthRoleListResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleListResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: // roles = 2
         roles.push(readString(bytes, pos, end));
         pos = cursor;
@@ -2427,10 +2482,14 @@ export function readAuthRoleListResponse(bytes: Uint8Array, start: number, end: 
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, roles };
+  if (twice) return readAuthRoleListResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleListResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    roles,
+  };
 }
 
-const mergeRulesAuthRoleListResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthRoleListResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthRoleListResponseMerged(merged: Uint8Array): AuthRoleListResponse {
   return readAuthRoleListResponse(merged, 0, merged.length);
@@ -2533,7 +2592,11 @@ export function readAuthRoleRevokePermissionRequest(bytes: Uint8Array, start: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { role, key, rangeEnd };
+  return {
+    role,
+    key,
+    rangeEnd,
+  };
 }
 
 /** Bytes that `encodeAuthRoleRevokePermissionRequest` writes. */
@@ -2592,7 +2655,9 @@ export function decodeAuthRoleRevokePermissionResponse(bytes: Uint8Array, start 
 
 /** Reads a message that is part of another one. */
 export function readAuthRoleRevokePermissionResponse(bytes: Uint8Array, start: number, end: number): AuthRoleRevokePermissionResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -2601,22 +2666,23 @@ export function readAuthRoleRevokePermissionResponse(bytes: Uint8Array, start: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthRoleRevokePermissionResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleRevokePermissionResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthRoleRevokePermissionResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthRoleRevokePermissionResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthRoleRevokePermissionResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthRoleRevokePermissionResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthRoleRevokePermissionResponseMerged(merged: Uint8Array): AuthRoleRevokePermissionResponse {
   return readAuthRoleRevokePermissionResponse(merged, 0, merged.length);
@@ -2712,9 +2778,11 @@ export function decodeAuthStatusResponse(bytes: Uint8Array, start = 0, end: numb
 
 /** Reads a message that is part of another one. */
 export function readAuthStatusResponse(bytes: Uint8Array, start: number, end: number): AuthStatusResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let enabled: boolean = false;
   let authRevision: number = 0;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -2725,14 +2793,12 @@ export function readAuthStatusResponse(bytes: Uint8Array, start: number, end: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthStatusResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthStatusResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // enabled = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -2750,10 +2816,15 @@ export function readAuthStatusResponse(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, enabled, authRevision };
+  if (twice) return readAuthStatusResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthStatusResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    enabled,
+    authRevision,
+  };
 }
 
-const mergeRulesAuthStatusResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthStatusResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthStatusResponseMerged(merged: Uint8Array): AuthStatusResponse {
   return readAuthStatusResponse(merged, 0, merged.length);
@@ -2829,8 +2900,10 @@ export function decodeAuthUserAddRequest(bytes: Uint8Array, start = 0, end: numb
 export function readAuthUserAddRequest(bytes: Uint8Array, start: number, end: number): AuthUserAddRequest {
   let name: string = "";
   let password: string = "";
-  let options: UserAddOptions | undefined;
+  let optionsStart = -1;
+  let optionsEnd = -1;
   let hashedPassword: string = "";
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -2853,14 +2926,12 @@ export function readAuthUserAddRequest(bytes: Uint8Array, start: number, end: nu
         password = readString(bytes, pos, end);
         pos = cursor;
         break;
-      case 26: { // options = 3
-        if (options !== undefined) return readAuthUserAddRequestMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserAddRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        options = readUserAddOptions(bytes, pos, pos + length);
-        pos += length;
+      case 26: // options = 3
+        if (optionsStart >= 0) twice = true;
+        optionsEnd = readLength(bytes, pos, end);
+        optionsStart = cursor;
+        pos = optionsEnd += cursor;
         break;
-      }
       case 34: // hashedPassword = 4
         repeated |= seen & 4;
         seen |= 4;
@@ -2872,10 +2943,16 @@ export function readAuthUserAddRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, password, options, hashedPassword };
+  if (twice) return readAuthUserAddRequestMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserAddRequest));
+  return {
+    name,
+    password,
+    options: optionsStart < 0 ? undefined : readUserAddOptions(bytes, optionsStart, optionsEnd),
+    hashedPassword,
+  };
 }
 
-const mergeRulesAuthUserAddRequest: readonly MergeRule[] = [[3, 0, true]];
+const mergeRulesAuthUserAddRequest: readonly MergeRule[] = [[3, 0]];
 
 function readAuthUserAddRequestMerged(merged: Uint8Array): AuthUserAddRequest {
   return readAuthUserAddRequest(merged, 0, merged.length);
@@ -2946,7 +3023,9 @@ export function decodeAuthUserAddResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readAuthUserAddResponse(bytes: Uint8Array, start: number, end: number): AuthUserAddResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -2955,22 +3034,23 @@ export function readAuthUserAddResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthUserAddResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserAddResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthUserAddResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserAddResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthUserAddResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthUserAddResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthUserAddResponseMerged(merged: Uint8Array): AuthUserAddResponse {
   return readAuthUserAddResponse(merged, 0, merged.length);
@@ -3063,7 +3143,11 @@ export function readAuthUserChangePasswordRequest(bytes: Uint8Array, start: numb
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, password, hashedPassword };
+  return {
+    name,
+    password,
+    hashedPassword,
+  };
 }
 
 /** Bytes that `encodeAuthUserChangePasswordRequest` writes. */
@@ -3122,7 +3206,9 @@ export function decodeAuthUserChangePasswordResponse(bytes: Uint8Array, start = 
 
 /** Reads a message that is part of another one. */
 export function readAuthUserChangePasswordResponse(bytes: Uint8Array, start: number, end: number): AuthUserChangePasswordResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -3131,22 +3217,23 @@ export function readAuthUserChangePasswordResponse(bytes: Uint8Array, start: num
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthUserChangePasswordResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserChangePasswordResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthUserChangePasswordResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserChangePasswordResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthUserChangePasswordResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthUserChangePasswordResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthUserChangePasswordResponseMerged(merged: Uint8Array): AuthUserChangePasswordResponse {
   return readAuthUserChangePasswordResponse(merged, 0, merged.length);
@@ -3218,7 +3305,9 @@ export function readAuthUserDeleteRequest(bytes: Uint8Array, start: number, end:
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name };
+  return {
+    name,
+  };
 }
 
 /** Bytes that `encodeAuthUserDeleteRequest` writes. */
@@ -3263,7 +3352,9 @@ export function decodeAuthUserDeleteResponse(bytes: Uint8Array, start = 0, end: 
 
 /** Reads a message that is part of another one. */
 export function readAuthUserDeleteResponse(bytes: Uint8Array, start: number, end: number): AuthUserDeleteResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -3272,22 +3363,23 @@ export function readAuthUserDeleteResponse(bytes: Uint8Array, start: number, end
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthUserDeleteResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserDeleteResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthUserDeleteResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserDeleteResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthUserDeleteResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthUserDeleteResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthUserDeleteResponseMerged(merged: Uint8Array): AuthUserDeleteResponse {
   return readAuthUserDeleteResponse(merged, 0, merged.length);
@@ -3359,7 +3451,9 @@ export function readAuthUserGetRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name };
+  return {
+    name,
+  };
 }
 
 /** Bytes that `encodeAuthUserGetRequest` writes. */
@@ -3407,8 +3501,10 @@ export function decodeAuthUserGetResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readAuthUserGetResponse(bytes: Uint8Array, start: number, end: number): AuthUserGetResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const roles: string[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -3417,14 +3513,12 @@ export function readAuthUserGetResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthUserGetResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserGetResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: // roles = 2
         roles.push(readString(bytes, pos, end));
         pos = cursor;
@@ -3433,10 +3527,14 @@ export function readAuthUserGetResponse(bytes: Uint8Array, start: number, end: n
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, roles };
+  if (twice) return readAuthUserGetResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserGetResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    roles,
+  };
 }
 
-const mergeRulesAuthUserGetResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthUserGetResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthUserGetResponseMerged(merged: Uint8Array): AuthUserGetResponse {
   return readAuthUserGetResponse(merged, 0, merged.length);
@@ -3529,7 +3627,10 @@ export function readAuthUserGrantRoleRequest(bytes: Uint8Array, start: number, e
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { user, role };
+  return {
+    user,
+    role,
+  };
 }
 
 /** Bytes that `encodeAuthUserGrantRoleRequest` writes. */
@@ -3581,7 +3682,9 @@ export function decodeAuthUserGrantRoleResponse(bytes: Uint8Array, start = 0, en
 
 /** Reads a message that is part of another one. */
 export function readAuthUserGrantRoleResponse(bytes: Uint8Array, start: number, end: number): AuthUserGrantRoleResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -3590,22 +3693,23 @@ export function readAuthUserGrantRoleResponse(bytes: Uint8Array, start: number, 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthUserGrantRoleResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserGrantRoleResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthUserGrantRoleResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserGrantRoleResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthUserGrantRoleResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthUserGrantRoleResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthUserGrantRoleResponseMerged(merged: Uint8Array): AuthUserGrantRoleResponse {
   return readAuthUserGrantRoleResponse(merged, 0, merged.length);
@@ -3698,8 +3802,10 @@ export function decodeAuthUserListResponse(bytes: Uint8Array, start = 0, end: nu
 
 /** Reads a message that is part of another one. */
 export function readAuthUserListResponse(bytes: Uint8Array, start: number, end: number): AuthUserListResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const users: string[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -3708,14 +3814,12 @@ export function readAuthUserListResponse(bytes: Uint8Array, start: number, end: 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthUserListResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserListResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: // users = 2
         users.push(readString(bytes, pos, end));
         pos = cursor;
@@ -3724,10 +3828,14 @@ export function readAuthUserListResponse(bytes: Uint8Array, start: number, end: 
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, users };
+  if (twice) return readAuthUserListResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserListResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    users,
+  };
 }
 
-const mergeRulesAuthUserListResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthUserListResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthUserListResponseMerged(merged: Uint8Array): AuthUserListResponse {
   return readAuthUserListResponse(merged, 0, merged.length);
@@ -3820,7 +3928,10 @@ export function readAuthUserRevokeRoleRequest(bytes: Uint8Array, start: number, 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, role };
+  return {
+    name,
+    role,
+  };
 }
 
 /** Bytes that `encodeAuthUserRevokeRoleRequest` writes. */
@@ -3872,7 +3983,9 @@ export function decodeAuthUserRevokeRoleResponse(bytes: Uint8Array, start = 0, e
 
 /** Reads a message that is part of another one. */
 export function readAuthUserRevokeRoleResponse(bytes: Uint8Array, start: number, end: number): AuthUserRevokeRoleResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -3881,22 +3994,23 @@ export function readAuthUserRevokeRoleResponse(bytes: Uint8Array, start: number,
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthUserRevokeRoleResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserRevokeRoleResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readAuthUserRevokeRoleResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthUserRevokeRoleResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesAuthUserRevokeRoleResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthUserRevokeRoleResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthUserRevokeRoleResponseMerged(merged: Uint8Array): AuthUserRevokeRoleResponse {
   return readAuthUserRevokeRoleResponse(merged, 0, merged.length);
@@ -3978,7 +4092,10 @@ export function readAuthenticateRequest(bytes: Uint8Array, start: number, end: n
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, password };
+  return {
+    name,
+    password,
+  };
 }
 
 /** Bytes that `encodeAuthenticateRequest` writes. */
@@ -4033,8 +4150,10 @@ export function decodeAuthenticateResponse(bytes: Uint8Array, start = 0, end: nu
 
 /** Reads a message that is part of another one. */
 export function readAuthenticateResponse(bytes: Uint8Array, start: number, end: number): AuthenticateResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let token: string = "";
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -4045,14 +4164,12 @@ export function readAuthenticateResponse(bytes: Uint8Array, start: number, end: 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readAuthenticateResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthenticateResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: // token = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -4064,10 +4181,14 @@ export function readAuthenticateResponse(bytes: Uint8Array, start: number, end: 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, token };
+  if (twice) return readAuthenticateResponseMerged(mergeRepeated(bytes, start, end, mergeRulesAuthenticateResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    token,
+  };
 }
 
-const mergeRulesAuthenticateResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesAuthenticateResponse: readonly MergeRule[] = [[1, 0]];
 
 function readAuthenticateResponseMerged(merged: Uint8Array): AuthenticateResponse {
   return readAuthenticateResponse(merged, 0, merged.length);
@@ -4157,7 +4278,10 @@ export function readCompactionRequest(bytes: Uint8Array, start: number, end: num
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { revision, physical };
+  return {
+    revision,
+    physical,
+  };
 }
 
 /** Bytes that `encodeCompactionRequest` writes. */
@@ -4209,7 +4333,9 @@ export function decodeCompactionResponse(bytes: Uint8Array, start = 0, end: numb
 
 /** Reads a message that is part of another one. */
 export function readCompactionResponse(bytes: Uint8Array, start: number, end: number): CompactionResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -4218,22 +4344,23 @@ export function readCompactionResponse(bytes: Uint8Array, start: number, end: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readCompactionResponseMerged(mergeRepeated(bytes, start, end, mergeRulesCompactionResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readCompactionResponseMerged(mergeRepeated(bytes, start, end, mergeRulesCompactionResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesCompactionResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesCompactionResponse: readonly MergeRule[] = [[1, 0]];
 
 function readCompactionResponseMerged(merged: Uint8Array): CompactionResponse {
   return readCompactionResponse(merged, 0, merged.length);
@@ -4380,7 +4507,13 @@ export function readCompare(bytes: Uint8Array, start: number, end: number): Comp
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { result, target: targetValue, key, targetUnion, rangeEnd };
+  return {
+    result,
+    target: targetValue,
+    key,
+    targetUnion,
+    rangeEnd,
+  };
 }
 
 /** Bytes that `encodeCompare` writes. */
@@ -4528,7 +4661,9 @@ export function decodeDefragmentResponse(bytes: Uint8Array, start = 0, end: numb
 
 /** Reads a message that is part of another one. */
 export function readDefragmentResponse(bytes: Uint8Array, start: number, end: number): DefragmentResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -4537,22 +4672,23 @@ export function readDefragmentResponse(bytes: Uint8Array, start: number, end: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readDefragmentResponseMerged(mergeRepeated(bytes, start, end, mergeRulesDefragmentResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readDefragmentResponseMerged(mergeRepeated(bytes, start, end, mergeRulesDefragmentResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesDefragmentResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesDefragmentResponse: readonly MergeRule[] = [[1, 0]];
 
 function readDefragmentResponseMerged(merged: Uint8Array): DefragmentResponse {
   return readDefragmentResponse(merged, 0, merged.length);
@@ -4644,7 +4780,11 @@ export function readDeleteRangeRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { key, rangeEnd, prevKv };
+  return {
+    key,
+    rangeEnd,
+    prevKv,
+  };
 }
 
 /** Bytes that `encodeDeleteRangeRequest` writes. */
@@ -4709,9 +4849,11 @@ export function decodeDeleteRangeResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readDeleteRangeResponse(bytes: Uint8Array, start: number, end: number): DeleteRangeResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let deleted: number = 0;
   const prevKvs: KeyValue[] = [];
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -4722,14 +4864,12 @@ export function readDeleteRangeResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readDeleteRangeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesDeleteRangeResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // deleted = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -4748,10 +4888,15 @@ export function readDeleteRangeResponse(bytes: Uint8Array, start: number, end: n
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, deleted, prevKvs };
+  if (twice) return readDeleteRangeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesDeleteRangeResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    deleted,
+    prevKvs,
+  };
 }
 
-const mergeRulesDeleteRangeResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesDeleteRangeResponse: readonly MergeRule[] = [[1, 0]];
 
 function readDeleteRangeResponseMerged(merged: Uint8Array): DeleteRangeResponse {
   return readDeleteRangeResponse(merged, 0, merged.length);
@@ -4852,7 +4997,10 @@ export function readDowngradeInfo(bytes: Uint8Array, start: number, end: number)
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { enabled, targetVersion };
+  return {
+    enabled,
+    targetVersion,
+  };
 }
 
 /** Bytes that `encodeDowngradeInfo` writes. */
@@ -4936,7 +5084,10 @@ export function readDowngradeRequest(bytes: Uint8Array, start: number, end: numb
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { action, version };
+  return {
+    action,
+    version,
+  };
 }
 
 /** Bytes that `encodeDowngradeRequest` writes. */
@@ -4991,8 +5142,10 @@ export function decodeDowngradeResponse(bytes: Uint8Array, start = 0, end: numbe
 
 /** Reads a message that is part of another one. */
 export function readDowngradeResponse(bytes: Uint8Array, start: number, end: number): DowngradeResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let version: string = "";
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -5003,14 +5156,12 @@ export function readDowngradeResponse(bytes: Uint8Array, start: number, end: num
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readDowngradeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesDowngradeResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: // version = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -5022,10 +5173,14 @@ export function readDowngradeResponse(bytes: Uint8Array, start: number, end: num
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, version };
+  if (twice) return readDowngradeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesDowngradeResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    version,
+  };
 }
 
-const mergeRulesDowngradeResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesDowngradeResponse: readonly MergeRule[] = [[1, 0]];
 
 function readDowngradeResponseMerged(merged: Uint8Array): DowngradeResponse {
   return readDowngradeResponse(merged, 0, merged.length);
@@ -5105,7 +5260,9 @@ export function readDowngradeVersionTestRequest(bytes: Uint8Array, start: number
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { ver };
+  return {
+    ver,
+  };
 }
 
 /** Bytes that `encodeDowngradeVersionTestRequest` writes. */
@@ -5172,7 +5329,9 @@ export function readHashKVRequest(bytes: Uint8Array, start: number, end: number)
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { revision };
+  return {
+    revision,
+  };
 }
 
 /** Bytes that `encodeHashKVRequest` writes. */
@@ -5226,10 +5385,12 @@ export function decodeHashKVResponse(bytes: Uint8Array, start = 0, end: number =
 
 /** Reads a message that is part of another one. */
 export function readHashKVResponse(bytes: Uint8Array, start: number, end: number): HashKVResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let hash: number = 0;
   let compactRevision: number = 0;
   let hashRevision: number = 0;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -5240,14 +5401,12 @@ export function readHashKVResponse(bytes: Uint8Array, start: number, end: number
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readHashKVResponseMerged(mergeRepeated(bytes, start, end, mergeRulesHashKVResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // hash = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -5271,10 +5430,16 @@ export function readHashKVResponse(bytes: Uint8Array, start: number, end: number
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, hash, compactRevision, hashRevision };
+  if (twice) return readHashKVResponseMerged(mergeRepeated(bytes, start, end, mergeRulesHashKVResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    hash,
+    compactRevision,
+    hashRevision,
+  };
 }
 
-const mergeRulesHashKVResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesHashKVResponse: readonly MergeRule[] = [[1, 0]];
 
 function readHashKVResponseMerged(merged: Uint8Array): HashKVResponse {
   return readHashKVResponse(merged, 0, merged.length);
@@ -5389,8 +5554,10 @@ export function decodeHashResponse(bytes: Uint8Array, start = 0, end: number = b
 
 /** Reads a message that is part of another one. */
 export function readHashResponse(bytes: Uint8Array, start: number, end: number): HashResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let hash: number = 0;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -5401,14 +5568,12 @@ export function readHashResponse(bytes: Uint8Array, start: number, end: number):
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readHashResponseMerged(mergeRepeated(bytes, start, end, mergeRulesHashResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // hash = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -5420,10 +5585,14 @@ export function readHashResponse(bytes: Uint8Array, start: number, end: number):
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, hash };
+  if (twice) return readHashResponseMerged(mergeRepeated(bytes, start, end, mergeRulesHashResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    hash,
+  };
 }
 
-const mergeRulesHashResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesHashResponse: readonly MergeRule[] = [[1, 0]];
 
 function readHashResponseMerged(merged: Uint8Array): HashResponse {
   return readHashResponse(merged, 0, merged.length);
@@ -5512,7 +5681,10 @@ export function readLeaseCheckpoint(bytes: Uint8Array, start: number, end: numbe
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, remainingTtl };
+  return {
+    id,
+    remainingTtl,
+  };
 }
 
 /** Bytes that `encodeLeaseCheckpoint` writes. */
@@ -5584,7 +5756,9 @@ export function readLeaseCheckpointRequest(bytes: Uint8Array, start: number, end
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { checkpoints };
+  return {
+    checkpoints,
+  };
 }
 
 /** Bytes that `encodeLeaseCheckpointRequest` writes. */
@@ -5635,7 +5809,9 @@ export function decodeLeaseCheckpointResponse(bytes: Uint8Array, start = 0, end:
 
 /** Reads a message that is part of another one. */
 export function readLeaseCheckpointResponse(bytes: Uint8Array, start: number, end: number): LeaseCheckpointResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -5644,22 +5820,23 @@ export function readLeaseCheckpointResponse(bytes: Uint8Array, start: number, en
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLeaseCheckpointResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseCheckpointResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readLeaseCheckpointResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseCheckpointResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesLeaseCheckpointResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseCheckpointResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseCheckpointResponseMerged(merged: Uint8Array): LeaseCheckpointResponse {
   return readLeaseCheckpointResponse(merged, 0, merged.length);
@@ -5743,7 +5920,10 @@ export function readLeaseGrantRequest(bytes: Uint8Array, start: number, end: num
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { ttl, id };
+  return {
+    ttl,
+    id,
+  };
 }
 
 /** Bytes that `encodeLeaseGrantRequest` writes. */
@@ -5805,10 +5985,12 @@ export function decodeLeaseGrantResponse(bytes: Uint8Array, start = 0, end: numb
 
 /** Reads a message that is part of another one. */
 export function readLeaseGrantResponse(bytes: Uint8Array, start: number, end: number): LeaseGrantResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let id: bigint = 0n;
   let ttl: number = 0;
   let error: string = "";
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -5819,14 +6001,12 @@ export function readLeaseGrantResponse(bytes: Uint8Array, start: number, end: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLeaseGrantResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseGrantResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // ID = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -5850,10 +6030,16 @@ export function readLeaseGrantResponse(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, id, ttl, error };
+  if (twice) return readLeaseGrantResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseGrantResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    id,
+    ttl,
+    error,
+  };
 }
 
-const mergeRulesLeaseGrantResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseGrantResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseGrantResponseMerged(merged: Uint8Array): LeaseGrantResponse {
   return readLeaseGrantResponse(merged, 0, merged.length);
@@ -5946,7 +6132,9 @@ export function readLeaseKeepAliveRequest(bytes: Uint8Array, start: number, end:
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id };
+  return {
+    id,
+  };
 }
 
 /** Bytes that `encodeLeaseKeepAliveRequest` writes. */
@@ -5997,9 +6185,11 @@ export function decodeLeaseKeepAliveResponse(bytes: Uint8Array, start = 0, end: 
 
 /** Reads a message that is part of another one. */
 export function readLeaseKeepAliveResponse(bytes: Uint8Array, start: number, end: number): LeaseKeepAliveResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let id: bigint = 0n;
   let ttl: number = 0;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -6010,14 +6200,12 @@ export function readLeaseKeepAliveResponse(bytes: Uint8Array, start: number, end
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLeaseKeepAliveResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseKeepAliveResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // ID = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -6035,10 +6223,15 @@ export function readLeaseKeepAliveResponse(bytes: Uint8Array, start: number, end
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, id, ttl };
+  if (twice) return readLeaseKeepAliveResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseKeepAliveResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    id,
+    ttl,
+  };
 }
 
-const mergeRulesLeaseKeepAliveResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseKeepAliveResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseKeepAliveResponseMerged(merged: Uint8Array): LeaseKeepAliveResponse {
   return readLeaseKeepAliveResponse(merged, 0, merged.length);
@@ -6145,8 +6338,10 @@ export function decodeLeaseLeasesResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readLeaseLeasesResponse(bytes: Uint8Array, start: number, end: number): LeaseLeasesResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const leases: LeaseStatus[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -6155,14 +6350,12 @@ export function readLeaseLeasesResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLeaseLeasesResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseLeasesResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // leases = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -6174,10 +6367,14 @@ export function readLeaseLeasesResponse(bytes: Uint8Array, start: number, end: n
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, leases };
+  if (twice) return readLeaseLeasesResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseLeasesResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    leases,
+  };
 }
 
-const mergeRulesLeaseLeasesResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseLeasesResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseLeasesResponseMerged(merged: Uint8Array): LeaseLeasesResponse {
   return readLeaseLeasesResponse(merged, 0, merged.length);
@@ -6262,7 +6459,9 @@ export function readLeaseRevokeRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id };
+  return {
+    id,
+  };
 }
 
 /** Bytes that `encodeLeaseRevokeRequest` writes. */
@@ -6307,7 +6506,9 @@ export function decodeLeaseRevokeResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readLeaseRevokeResponse(bytes: Uint8Array, start: number, end: number): LeaseRevokeResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -6316,22 +6517,23 @@ export function readLeaseRevokeResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLeaseRevokeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseRevokeResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readLeaseRevokeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseRevokeResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesLeaseRevokeResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseRevokeResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseRevokeResponseMerged(merged: Uint8Array): LeaseRevokeResponse {
   return readLeaseRevokeResponse(merged, 0, merged.length);
@@ -6404,7 +6606,9 @@ export function readLeaseStatus(bytes: Uint8Array, start: number, end: number): 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id };
+  return {
+    id,
+  };
 }
 
 /** Bytes that `encodeLeaseStatus` writes. */
@@ -6481,7 +6685,10 @@ export function readLeaseTimeToLiveRequest(bytes: Uint8Array, start: number, end
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, keys };
+  return {
+    id,
+    keys,
+  };
 }
 
 /** Bytes that `encodeLeaseTimeToLiveRequest` writes. */
@@ -6546,11 +6753,13 @@ export function decodeLeaseTimeToLiveResponse(bytes: Uint8Array, start = 0, end:
 
 /** Reads a message that is part of another one. */
 export function readLeaseTimeToLiveResponse(bytes: Uint8Array, start: number, end: number): LeaseTimeToLiveResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let id: bigint = 0n;
   let ttl: number = 0;
   let grantedTtl: number = 0;
   const keys: Uint8Array[] = [];
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -6561,14 +6770,12 @@ export function readLeaseTimeToLiveResponse(bytes: Uint8Array, start: number, en
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLeaseTimeToLiveResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseTimeToLiveResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // ID = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -6596,10 +6803,17 @@ export function readLeaseTimeToLiveResponse(bytes: Uint8Array, start: number, en
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, id, ttl, grantedTtl, keys };
+  if (twice) return readLeaseTimeToLiveResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseTimeToLiveResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    id,
+    ttl,
+    grantedTtl,
+    keys,
+  };
 }
 
-const mergeRulesLeaseTimeToLiveResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseTimeToLiveResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseTimeToLiveResponseMerged(merged: Uint8Array): LeaseTimeToLiveResponse {
   return readLeaseTimeToLiveResponse(merged, 0, merged.length);
@@ -6739,7 +6953,13 @@ export function readMember(bytes: Uint8Array, start: number, end: number): Membe
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, name, peerUrls, clientUrls, isLearner };
+  return {
+    id,
+    name,
+    peerUrls,
+    clientUrls,
+    isLearner,
+  };
 }
 
 /** Bytes that `encodeMember` writes. */
@@ -6850,7 +7070,10 @@ export function readMemberAddRequest(bytes: Uint8Array, start: number, end: numb
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { peerUrls, isLearner };
+  return {
+    peerUrls,
+    isLearner,
+  };
 }
 
 /** Bytes that `encodeMemberAddRequest` writes. */
@@ -6912,9 +7135,12 @@ export function decodeMemberAddResponse(bytes: Uint8Array, start = 0, end: numbe
 
 /** Reads a message that is part of another one. */
 export function readMemberAddResponse(bytes: Uint8Array, start: number, end: number): MemberAddResponse {
-  let header: ResponseHeader | undefined;
-  let member: Member | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let memberValueStart = -1;
+  let memberValueEnd = -1;
   const members: Member[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -6923,22 +7149,18 @@ export function readMemberAddResponse(bytes: Uint8Array, start: number, end: num
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readMemberAddResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberAddResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
-      case 18: { // member = 2
-        if (member !== undefined) return readMemberAddResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberAddResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        member = readMember(bytes, pos, pos + length);
-        pos += length;
+      case 18: // member = 2
+        if (memberValueStart >= 0) twice = true;
+        memberValueEnd = readLength(bytes, pos, end);
+        memberValueStart = cursor;
+        pos = memberValueEnd += cursor;
         break;
-      }
       case 26: { // members = 3
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -6950,10 +7172,15 @@ export function readMemberAddResponse(bytes: Uint8Array, start: number, end: num
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, member, members };
+  if (twice) return readMemberAddResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberAddResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    member: memberValueStart < 0 ? undefined : readMember(bytes, memberValueStart, memberValueEnd),
+    members,
+  };
 }
 
-const mergeRulesMemberAddResponse: readonly MergeRule[] = [[1, 0, true], [2, 0, true]];
+const mergeRulesMemberAddResponse: readonly MergeRule[] = [[1, 0], [2, 0]];
 
 function readMemberAddResponseMerged(merged: Uint8Array): MemberAddResponse {
   return readMemberAddResponse(merged, 0, merged.length);
@@ -6964,8 +7191,8 @@ export function sizeMemberAddResponse(message: MemberAddResponseInit): number {
   let size = 0;
   const header = message.header;
   if (header !== undefined) size += 1 + sizeLengthPrefixed(sizeResponseHeader(header));
-  const member = message.member;
-  if (member !== undefined) size += 1 + sizeLengthPrefixed(sizeMember(member));
+  const memberValue = message.member;
+  if (memberValue !== undefined) size += 1 + sizeLengthPrefixed(sizeMember(memberValue));
   const members = message.members;
   if (members !== undefined) {
     for (const item of members) size += 1 + sizeLengthPrefixed(sizeMember(item));
@@ -6983,11 +7210,11 @@ export function encodeMemberAddResponse(message: MemberAddResponseInit, target: 
     target[at] = end - at - 1;
     at = end;
   }
-  const member = message.member;
-  if (member !== undefined) {
+  const memberValue = message.member;
+  if (memberValue !== undefined) {
     target[at++] = 18;
-    at = writeVarint32(target, at, sizeMember(member));
-    at = encodeMember(member, target, at);
+    at = writeVarint32(target, at, sizeMember(memberValue));
+    at = encodeMember(memberValue, target, at);
   }
   const members = message.members;
   if (members !== undefined) {
@@ -7045,7 +7272,9 @@ export function readMemberListRequest(bytes: Uint8Array, start: number, end: num
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { linearizable };
+  return {
+    linearizable,
+  };
 }
 
 /** Bytes that `encodeMemberListRequest` writes. */
@@ -7093,8 +7322,10 @@ export function decodeMemberListResponse(bytes: Uint8Array, start = 0, end: numb
 
 /** Reads a message that is part of another one. */
 export function readMemberListResponse(bytes: Uint8Array, start: number, end: number): MemberListResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const members: Member[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -7103,14 +7334,12 @@ export function readMemberListResponse(bytes: Uint8Array, start: number, end: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readMemberListResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberListResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // members = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -7122,10 +7351,14 @@ export function readMemberListResponse(bytes: Uint8Array, start: number, end: nu
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, members };
+  if (twice) return readMemberListResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberListResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    members,
+  };
 }
 
-const mergeRulesMemberListResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesMemberListResponse: readonly MergeRule[] = [[1, 0]];
 
 function readMemberListResponseMerged(merged: Uint8Array): MemberListResponse {
   return readMemberListResponse(merged, 0, merged.length);
@@ -7209,7 +7442,9 @@ export function readMemberPromoteRequest(bytes: Uint8Array, start: number, end: 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id };
+  return {
+    id,
+  };
 }
 
 /** Bytes that `encodeMemberPromoteRequest` writes. */
@@ -7257,8 +7492,10 @@ export function decodeMemberPromoteResponse(bytes: Uint8Array, start = 0, end: n
 
 /** Reads a message that is part of another one. */
 export function readMemberPromoteResponse(bytes: Uint8Array, start: number, end: number): MemberPromoteResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const members: Member[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -7267,14 +7504,12 @@ export function readMemberPromoteResponse(bytes: Uint8Array, start: number, end:
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readMemberPromoteResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberPromoteResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // members = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -7286,10 +7521,14 @@ export function readMemberPromoteResponse(bytes: Uint8Array, start: number, end:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, members };
+  if (twice) return readMemberPromoteResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberPromoteResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    members,
+  };
 }
 
-const mergeRulesMemberPromoteResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesMemberPromoteResponse: readonly MergeRule[] = [[1, 0]];
 
 function readMemberPromoteResponseMerged(merged: Uint8Array): MemberPromoteResponse {
   return readMemberPromoteResponse(merged, 0, merged.length);
@@ -7373,7 +7612,9 @@ export function readMemberRemoveRequest(bytes: Uint8Array, start: number, end: n
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id };
+  return {
+    id,
+  };
 }
 
 /** Bytes that `encodeMemberRemoveRequest` writes. */
@@ -7421,8 +7662,10 @@ export function decodeMemberRemoveResponse(bytes: Uint8Array, start = 0, end: nu
 
 /** Reads a message that is part of another one. */
 export function readMemberRemoveResponse(bytes: Uint8Array, start: number, end: number): MemberRemoveResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const members: Member[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -7431,14 +7674,12 @@ export function readMemberRemoveResponse(bytes: Uint8Array, start: number, end: 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readMemberRemoveResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberRemoveResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // members = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -7450,10 +7691,14 @@ export function readMemberRemoveResponse(bytes: Uint8Array, start: number, end: 
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, members };
+  if (twice) return readMemberRemoveResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberRemoveResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    members,
+  };
 }
 
-const mergeRulesMemberRemoveResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesMemberRemoveResponse: readonly MergeRule[] = [[1, 0]];
 
 function readMemberRemoveResponseMerged(merged: Uint8Array): MemberRemoveResponse {
   return readMemberRemoveResponse(merged, 0, merged.length);
@@ -7545,7 +7790,10 @@ export function readMemberUpdateRequest(bytes: Uint8Array, start: number, end: n
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, peerUrls };
+  return {
+    id,
+    peerUrls,
+  };
 }
 
 /** Bytes that `encodeMemberUpdateRequest` writes. */
@@ -7604,8 +7852,10 @@ export function decodeMemberUpdateResponse(bytes: Uint8Array, start = 0, end: nu
 
 /** Reads a message that is part of another one. */
 export function readMemberUpdateResponse(bytes: Uint8Array, start: number, end: number): MemberUpdateResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const members: Member[] = [];
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -7614,14 +7864,12 @@ export function readMemberUpdateResponse(bytes: Uint8Array, start: number, end: 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readMemberUpdateResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberUpdateResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // members = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -7633,10 +7881,14 @@ export function readMemberUpdateResponse(bytes: Uint8Array, start: number, end: 
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, members };
+  if (twice) return readMemberUpdateResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMemberUpdateResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    members,
+  };
 }
 
-const mergeRulesMemberUpdateResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesMemberUpdateResponse: readonly MergeRule[] = [[1, 0]];
 
 function readMemberUpdateResponseMerged(merged: Uint8Array): MemberUpdateResponse {
   return readMemberUpdateResponse(merged, 0, merged.length);
@@ -7720,7 +7972,9 @@ export function readMoveLeaderRequest(bytes: Uint8Array, start: number, end: num
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { targetId };
+  return {
+    targetId,
+  };
 }
 
 /** Bytes that `encodeMoveLeaderRequest` writes. */
@@ -7765,7 +8019,9 @@ export function decodeMoveLeaderResponse(bytes: Uint8Array, start = 0, end: numb
 
 /** Reads a message that is part of another one. */
 export function readMoveLeaderResponse(bytes: Uint8Array, start: number, end: number): MoveLeaderResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -7774,22 +8030,23 @@ export function readMoveLeaderResponse(bytes: Uint8Array, start: number, end: nu
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readMoveLeaderResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMoveLeaderResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readMoveLeaderResponseMerged(mergeRepeated(bytes, start, end, mergeRulesMoveLeaderResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesMoveLeaderResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesMoveLeaderResponse: readonly MergeRule[] = [[1, 0]];
 
 function readMoveLeaderResponseMerged(merged: Uint8Array): MoveLeaderResponse {
   return readMoveLeaderResponse(merged, 0, merged.length);
@@ -7914,7 +8171,14 @@ export function readPutRequest(bytes: Uint8Array, start: number, end: number): P
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { key, value, lease, prevKv, ignoreValue, ignoreLease };
+  return {
+    key,
+    value,
+    lease,
+    prevKv,
+    ignoreValue,
+    ignoreLease,
+  };
 }
 
 /** Bytes that `encodePutRequest` writes. */
@@ -8083,8 +8347,11 @@ export function decodePutResponse(bytes: Uint8Array, start = 0, end: number = by
 
 /** Reads a message that is part of another one. */
 export function readPutResponse(bytes: Uint8Array, start: number, end: number): PutResponse {
-  let header: ResponseHeader | undefined;
-  let prevKv: KeyValue | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let prevKvStart = -1;
+  let prevKvEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -8093,30 +8360,30 @@ export function readPutResponse(bytes: Uint8Array, start: number, end: number): 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readPutResponseMerged(mergeRepeated(bytes, start, end, mergeRulesPutResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
-      case 18: { // prev_kv = 2
-        if (prevKv !== undefined) return readPutResponseMerged(mergeRepeated(bytes, start, end, mergeRulesPutResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        prevKv = readKeyValue(bytes, pos, pos + length);
-        pos += length;
+      case 18: // prev_kv = 2
+        if (prevKvStart >= 0) twice = true;
+        prevKvEnd = readLength(bytes, pos, end);
+        prevKvStart = cursor;
+        pos = prevKvEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, prevKv };
+  if (twice) return readPutResponseMerged(mergeRepeated(bytes, start, end, mergeRulesPutResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    prevKv: prevKvStart < 0 ? undefined : readKeyValue(bytes, prevKvStart, prevKvEnd),
+  };
 }
 
-const mergeRulesPutResponse: readonly MergeRule[] = [[1, 0, true], [2, 0, true]];
+const mergeRulesPutResponse: readonly MergeRule[] = [[1, 0], [2, 0]];
 
 function readPutResponseMerged(merged: Uint8Array): PutResponse {
   return readPutResponse(merged, 0, merged.length);
@@ -8321,7 +8588,21 @@ export function readRangeRequest(bytes: Uint8Array, start: number, end: number):
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { key, rangeEnd, limit, revision, sortOrder, sortTarget, serializable, keysOnly, countOnly, minModRevision, maxModRevision, minCreateRevision, maxCreateRevision };
+  return {
+    key,
+    rangeEnd,
+    limit,
+    revision,
+    sortOrder,
+    sortTarget,
+    serializable,
+    keysOnly,
+    countOnly,
+    minModRevision,
+    maxModRevision,
+    minCreateRevision,
+    maxCreateRevision,
+  };
 }
 
 /** Bytes that `encodeRangeRequest` writes. */
@@ -8610,10 +8891,12 @@ export function decodeRangeResponse(bytes: Uint8Array, start = 0, end: number = 
 
 /** Reads a message that is part of another one. */
 export function readRangeResponse(bytes: Uint8Array, start: number, end: number): RangeResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   const kvs: KeyValue[] = [];
   let more: boolean = false;
   let count: number = 0;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -8624,14 +8907,12 @@ export function readRangeResponse(bytes: Uint8Array, start: number, end: number)
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readRangeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesRangeResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: { // kvs = 2
         const length = readLength(bytes, pos, end);
         pos = cursor;
@@ -8656,10 +8937,16 @@ export function readRangeResponse(bytes: Uint8Array, start: number, end: number)
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, kvs, more, count };
+  if (twice) return readRangeResponseMerged(mergeRepeated(bytes, start, end, mergeRulesRangeResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    kvs,
+    more,
+    count,
+  };
 }
 
-const mergeRulesRangeResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesRangeResponse: readonly MergeRule[] = [[1, 0]];
 
 function readRangeResponseMerged(merged: Uint8Array): RangeResponse {
   return readRangeResponse(merged, 0, merged.length);
@@ -8735,7 +9022,9 @@ export function decodeRangeStreamResponse(bytes: Uint8Array, start = 0, end: num
 
 /** Reads a message that is part of another one. */
 export function readRangeStreamResponse(bytes: Uint8Array, start: number, end: number): RangeStreamResponse {
-  let rangeResponse: RangeResponse | undefined;
+  let rangeResponseStart = -1;
+  let rangeResponseEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -8744,22 +9033,23 @@ export function readRangeStreamResponse(bytes: Uint8Array, start: number, end: n
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // range_response = 1
-        if (rangeResponse !== undefined) return readRangeStreamResponseMerged(mergeRepeated(bytes, start, end, mergeRulesRangeStreamResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        rangeResponse = readRangeResponse(bytes, pos, pos + length);
-        pos += length;
+      case 10: // range_response = 1
+        if (rangeResponseStart >= 0) twice = true;
+        rangeResponseEnd = readLength(bytes, pos, end);
+        rangeResponseStart = cursor;
+        pos = rangeResponseEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { rangeResponse };
+  if (twice) return readRangeStreamResponseMerged(mergeRepeated(bytes, start, end, mergeRulesRangeStreamResponse));
+  return {
+    rangeResponse: rangeResponseStart < 0 ? undefined : readRangeResponse(bytes, rangeResponseStart, rangeResponseEnd),
+  };
 }
 
-const mergeRulesRangeStreamResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesRangeStreamResponse: readonly MergeRule[] = [[1, 0]];
 
 function readRangeStreamResponseMerged(merged: Uint8Array): RangeStreamResponse {
   return readRangeStreamResponse(merged, 0, merged.length);
@@ -8822,7 +9112,10 @@ export function decodeRequestOp(bytes: Uint8Array, start = 0, end: number = byte
 /** Reads a message that is part of another one. */
 export function readRequestOp(bytes: Uint8Array, start: number, end: number, depth: number): RequestOp {
   checkDepth(depth, start);
-  let request: RequestOp_Request | undefined;
+  let requestNumber = 0;
+  let requestStart = -1;
+  let requestEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -8831,46 +9124,72 @@ export function readRequestOp(bytes: Uint8Array, start: number, end: number, dep
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // request_range = 1
-        if (request !== undefined) return readRequestOpMerged(mergeRepeated(bytes, start, end, mergeRulesRequestOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        request = { kind: "requestRange", value: readRangeRequest(bytes, pos, pos + length) };
-        pos += length;
+      case 10: // request_range = 1
+        if (requestNumber !== 0) {
+          twice = true;
+          if (requestNumber !== 1) readRequestOp_Request(requestNumber, bytes, requestStart, requestEnd, depth);
+        }
+        requestNumber = 1;
+        requestEnd = readLength(bytes, pos, end);
+        requestStart = cursor;
+        pos = requestEnd += cursor;
         break;
-      }
-      case 18: { // request_put = 2
-        if (request !== undefined) return readRequestOpMerged(mergeRepeated(bytes, start, end, mergeRulesRequestOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        request = { kind: "requestPut", value: readPutRequest(bytes, pos, pos + length) };
-        pos += length;
+      case 18: // request_put = 2
+        if (requestNumber !== 0) {
+          twice = true;
+          if (requestNumber !== 2) readRequestOp_Request(requestNumber, bytes, requestStart, requestEnd, depth);
+        }
+        requestNumber = 2;
+        requestEnd = readLength(bytes, pos, end);
+        requestStart = cursor;
+        pos = requestEnd += cursor;
         break;
-      }
-      case 26: { // request_delete_range = 3
-        if (request !== undefined) return readRequestOpMerged(mergeRepeated(bytes, start, end, mergeRulesRequestOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        request = { kind: "requestDeleteRange", value: readDeleteRangeRequest(bytes, pos, pos + length) };
-        pos += length;
+      case 26: // request_delete_range = 3
+        if (requestNumber !== 0) {
+          twice = true;
+          if (requestNumber !== 3) readRequestOp_Request(requestNumber, bytes, requestStart, requestEnd, depth);
+        }
+        requestNumber = 3;
+        requestEnd = readLength(bytes, pos, end);
+        requestStart = cursor;
+        pos = requestEnd += cursor;
         break;
-      }
-      case 34: { // request_txn = 4
-        if (request !== undefined) return readRequestOpMerged(mergeRepeated(bytes, start, end, mergeRulesRequestOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        request = { kind: "requestTxn", value: readTxnRequest(bytes, pos, pos + length, depth + 1) };
-        pos += length;
+      case 34: // request_txn = 4
+        if (requestNumber !== 0) {
+          twice = true;
+          if (requestNumber !== 4) readRequestOp_Request(requestNumber, bytes, requestStart, requestEnd, depth);
+        }
+        requestNumber = 4;
+        requestEnd = readLength(bytes, pos, end);
+        requestStart = cursor;
+        pos = requestEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { request };
+  if (twice) return readRequestOpMerged(mergeRepeated(bytes, start, end, mergeRulesRequestOp), depth);
+  return {
+    request: readRequestOp_Request(requestNumber, bytes, requestStart, requestEnd, depth),
+  };
 }
 
-const mergeRulesRequestOp: readonly MergeRule[] = [[1, 1, true], [2, 1, true], [3, 1, true], [4, 1, true]];
+function readRequestOp_Request(member: number, bytes: Uint8Array, start: number, end: number, depth: number): RequestOp_Request | undefined {
+  switch (member) {
+    case 1:
+      return { kind: "requestRange", value: readRangeRequest(bytes, start, end) };
+    case 2:
+      return { kind: "requestPut", value: readPutRequest(bytes, start, end) };
+    case 3:
+      return { kind: "requestDeleteRange", value: readDeleteRangeRequest(bytes, start, end) };
+    case 4:
+      return { kind: "requestTxn", value: readTxnRequest(bytes, start, end, depth + 1) };
+    default:
+      return undefined;
+  }
+}
+
+const mergeRulesRequestOp: readonly MergeRule[] = [[1, 1], [2, 1], [3, 1], [4, 1]];
 
 function readRequestOpMerged(merged: Uint8Array, depth: number): RequestOp {
   return readRequestOp(merged, 0, merged.length, depth);
@@ -9001,7 +9320,12 @@ export function readResponseHeader(bytes: Uint8Array, start: number, end: number
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { clusterId, memberId, revision, raftTerm };
+  return {
+    clusterId,
+    memberId,
+    revision,
+    raftTerm,
+  };
 }
 
 /** Bytes that `encodeResponseHeader` writes. */
@@ -9081,7 +9405,10 @@ export function decodeResponseOp(bytes: Uint8Array, start = 0, end: number = byt
 /** Reads a message that is part of another one. */
 export function readResponseOp(bytes: Uint8Array, start: number, end: number, depth: number): ResponseOp {
   checkDepth(depth, start);
-  let response: ResponseOp_Response | undefined;
+  let responseNumber = 0;
+  let responseStart = -1;
+  let responseEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -9090,46 +9417,72 @@ export function readResponseOp(bytes: Uint8Array, start: number, end: number, de
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // response_range = 1
-        if (response !== undefined) return readResponseOpMerged(mergeRepeated(bytes, start, end, mergeRulesResponseOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        response = { kind: "responseRange", value: readRangeResponse(bytes, pos, pos + length) };
-        pos += length;
+      case 10: // response_range = 1
+        if (responseNumber !== 0) {
+          twice = true;
+          if (responseNumber !== 1) readResponseOp_Response(responseNumber, bytes, responseStart, responseEnd, depth);
+        }
+        responseNumber = 1;
+        responseEnd = readLength(bytes, pos, end);
+        responseStart = cursor;
+        pos = responseEnd += cursor;
         break;
-      }
-      case 18: { // response_put = 2
-        if (response !== undefined) return readResponseOpMerged(mergeRepeated(bytes, start, end, mergeRulesResponseOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        response = { kind: "responsePut", value: readPutResponse(bytes, pos, pos + length) };
-        pos += length;
+      case 18: // response_put = 2
+        if (responseNumber !== 0) {
+          twice = true;
+          if (responseNumber !== 2) readResponseOp_Response(responseNumber, bytes, responseStart, responseEnd, depth);
+        }
+        responseNumber = 2;
+        responseEnd = readLength(bytes, pos, end);
+        responseStart = cursor;
+        pos = responseEnd += cursor;
         break;
-      }
-      case 26: { // response_delete_range = 3
-        if (response !== undefined) return readResponseOpMerged(mergeRepeated(bytes, start, end, mergeRulesResponseOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        response = { kind: "responseDeleteRange", value: readDeleteRangeResponse(bytes, pos, pos + length) };
-        pos += length;
+      case 26: // response_delete_range = 3
+        if (responseNumber !== 0) {
+          twice = true;
+          if (responseNumber !== 3) readResponseOp_Response(responseNumber, bytes, responseStart, responseEnd, depth);
+        }
+        responseNumber = 3;
+        responseEnd = readLength(bytes, pos, end);
+        responseStart = cursor;
+        pos = responseEnd += cursor;
         break;
-      }
-      case 34: { // response_txn = 4
-        if (response !== undefined) return readResponseOpMerged(mergeRepeated(bytes, start, end, mergeRulesResponseOp), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        response = { kind: "responseTxn", value: readTxnResponse(bytes, pos, pos + length, depth + 1) };
-        pos += length;
+      case 34: // response_txn = 4
+        if (responseNumber !== 0) {
+          twice = true;
+          if (responseNumber !== 4) readResponseOp_Response(responseNumber, bytes, responseStart, responseEnd, depth);
+        }
+        responseNumber = 4;
+        responseEnd = readLength(bytes, pos, end);
+        responseStart = cursor;
+        pos = responseEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { response };
+  if (twice) return readResponseOpMerged(mergeRepeated(bytes, start, end, mergeRulesResponseOp), depth);
+  return {
+    response: readResponseOp_Response(responseNumber, bytes, responseStart, responseEnd, depth),
+  };
 }
 
-const mergeRulesResponseOp: readonly MergeRule[] = [[1, 1, true], [2, 1, true], [3, 1, true], [4, 1, true]];
+function readResponseOp_Response(member: number, bytes: Uint8Array, start: number, end: number, depth: number): ResponseOp_Response | undefined {
+  switch (member) {
+    case 1:
+      return { kind: "responseRange", value: readRangeResponse(bytes, start, end) };
+    case 2:
+      return { kind: "responsePut", value: readPutResponse(bytes, start, end) };
+    case 3:
+      return { kind: "responseDeleteRange", value: readDeleteRangeResponse(bytes, start, end) };
+    case 4:
+      return { kind: "responseTxn", value: readTxnResponse(bytes, start, end, depth + 1) };
+    default:
+      return undefined;
+  }
+}
+
+const mergeRulesResponseOp: readonly MergeRule[] = [[1, 1], [2, 1], [3, 1], [4, 1]];
 
 function readResponseOpMerged(merged: Uint8Array, depth: number): ResponseOp {
   return readResponseOp(merged, 0, merged.length, depth);
@@ -9257,10 +9610,12 @@ export function decodeSnapshotResponse(bytes: Uint8Array, start = 0, end: number
 
 /** Reads a message that is part of another one. */
 export function readSnapshotResponse(bytes: Uint8Array, start: number, end: number): SnapshotResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let remainingBytes: number = 0;
   let blob: Uint8Array = emptyBytes;
   let version: string = "";
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -9271,14 +9626,12 @@ export function readSnapshotResponse(bytes: Uint8Array, start: number, end: numb
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readSnapshotResponseMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshotResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // remaining_bytes = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -9302,10 +9655,16 @@ export function readSnapshotResponse(bytes: Uint8Array, start: number, end: numb
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, remainingBytes, blob, version };
+  if (twice) return readSnapshotResponseMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshotResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    remainingBytes,
+    blob,
+    version,
+  };
 }
 
-const mergeRulesSnapshotResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesSnapshotResponse: readonly MergeRule[] = [[1, 0]];
 
 function readSnapshotResponseMerged(merged: Uint8Array): SnapshotResponse {
   return readSnapshotResponse(merged, 0, merged.length);
@@ -9454,7 +9813,8 @@ export function decodeStatusResponse(bytes: Uint8Array, start = 0, end: number =
 
 /** Reads a message that is part of another one. */
 export function readStatusResponse(bytes: Uint8Array, start: number, end: number): StatusResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let version: string = "";
   let dbSize: number = 0;
   let leader: bigint = 0n;
@@ -9466,7 +9826,9 @@ export function readStatusResponse(bytes: Uint8Array, start: number, end: number
   let isLearner: boolean = false;
   let storageVersion: string = "";
   let dbSizeQuota: number = 0;
-  let downgradeInfo: DowngradeInfo | undefined;
+  let downgradeInfoStart = -1;
+  let downgradeInfoEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -9477,14 +9839,12 @@ export function readStatusResponse(bytes: Uint8Array, start: number, end: number
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readStatusResponseMerged(mergeRepeated(bytes, start, end, mergeRulesStatusResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: // version = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -9549,23 +9909,36 @@ export function readStatusResponse(bytes: Uint8Array, start: number, end: number
         dbSizeQuota = readInt64Number(bytes, pos, end);
         pos = cursor;
         break;
-      case 106: { // downgradeInfo = 13
-        if (downgradeInfo !== undefined) return readStatusResponseMerged(mergeRepeated(bytes, start, end, mergeRulesStatusResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        downgradeInfo = readDowngradeInfo(bytes, pos, pos + length);
-        pos += length;
+      case 106: // downgradeInfo = 13
+        if (downgradeInfoStart >= 0) twice = true;
+        downgradeInfoEnd = readLength(bytes, pos, end);
+        downgradeInfoStart = cursor;
+        pos = downgradeInfoEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, version, dbSize, leader, raftIndex, raftTerm, raftAppliedIndex, errors, dbSizeInUse, isLearner, storageVersion, dbSizeQuota, downgradeInfo };
+  if (twice) return readStatusResponseMerged(mergeRepeated(bytes, start, end, mergeRulesStatusResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    version,
+    dbSize,
+    leader,
+    raftIndex,
+    raftTerm,
+    raftAppliedIndex,
+    errors,
+    dbSizeInUse,
+    isLearner,
+    storageVersion,
+    dbSizeQuota,
+    downgradeInfo: downgradeInfoStart < 0 ? undefined : readDowngradeInfo(bytes, downgradeInfoStart, downgradeInfoEnd),
+  };
 }
 
-const mergeRulesStatusResponse: readonly MergeRule[] = [[1, 0, true], [13, 0, true]];
+const mergeRulesStatusResponse: readonly MergeRule[] = [[1, 0], [13, 0]];
 
 function readStatusResponseMerged(merged: Uint8Array): StatusResponse {
   return readStatusResponse(merged, 0, merged.length);
@@ -9747,7 +10120,11 @@ export function readTxnRequest(bytes: Uint8Array, start: number, end: number, de
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { compare, success, failure };
+  return {
+    compare,
+    success,
+    failure,
+  };
 }
 
 /** Bytes that `encodeTxnRequest` writes. */
@@ -9826,9 +10203,11 @@ export function decodeTxnResponse(bytes: Uint8Array, start = 0, end: number = by
 /** Reads a message that is part of another one. */
 export function readTxnResponse(bytes: Uint8Array, start: number, end: number, depth: number): TxnResponse {
   checkDepth(depth, start);
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let succeeded: boolean = false;
   const responses: ResponseOp[] = [];
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -9839,14 +10218,12 @@ export function readTxnResponse(bytes: Uint8Array, start: number, end: number, d
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readTxnResponseMerged(mergeRepeated(bytes, start, end, mergeRulesTxnResponse), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // succeeded = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -9865,10 +10242,15 @@ export function readTxnResponse(bytes: Uint8Array, start: number, end: number, d
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, succeeded, responses };
+  if (twice) return readTxnResponseMerged(mergeRepeated(bytes, start, end, mergeRulesTxnResponse), depth);
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    succeeded,
+    responses,
+  };
 }
 
-const mergeRulesTxnResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesTxnResponse: readonly MergeRule[] = [[1, 0]];
 
 function readTxnResponseMerged(merged: Uint8Array, depth: number): TxnResponse {
   return readTxnResponse(merged, 0, merged.length, depth);
@@ -9958,7 +10340,9 @@ export function readWatchCancelRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { watchId };
+  return {
+    watchId,
+  };
 }
 
 /** Bytes that `encodeWatchCancelRequest` writes. */
@@ -10106,7 +10490,16 @@ export function readWatchCreateRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { key, rangeEnd, startRevision, progressNotify, filters, prevKv, watchId, fragment };
+  return {
+    key,
+    rangeEnd,
+    startRevision,
+    progressNotify,
+    filters,
+    prevKv,
+    watchId,
+    fragment,
+  };
 }
 
 /** Bytes that `encodeWatchCreateRequest` writes. */
@@ -10258,7 +10651,10 @@ export function decodeWatchRequest(bytes: Uint8Array, start = 0, end: number = b
 
 /** Reads a message that is part of another one. */
 export function readWatchRequest(bytes: Uint8Array, start: number, end: number): WatchRequest {
-  let requestUnion: WatchRequest_RequestUnion | undefined;
+  let requestUnionNumber = 0;
+  let requestUnionStart = -1;
+  let requestUnionEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -10267,38 +10663,60 @@ export function readWatchRequest(bytes: Uint8Array, start: number, end: number):
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // create_request = 1
-        if (requestUnion !== undefined) return readWatchRequestMerged(mergeRepeated(bytes, start, end, mergeRulesWatchRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        requestUnion = { kind: "createRequest", value: readWatchCreateRequest(bytes, pos, pos + length) };
-        pos += length;
+      case 10: // create_request = 1
+        if (requestUnionNumber !== 0) {
+          twice = true;
+          if (requestUnionNumber !== 1) readWatchRequest_RequestUnion(requestUnionNumber, bytes, requestUnionStart, requestUnionEnd);
+        }
+        requestUnionNumber = 1;
+        requestUnionEnd = readLength(bytes, pos, end);
+        requestUnionStart = cursor;
+        pos = requestUnionEnd += cursor;
         break;
-      }
-      case 18: { // cancel_request = 2
-        if (requestUnion !== undefined) return readWatchRequestMerged(mergeRepeated(bytes, start, end, mergeRulesWatchRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        requestUnion = { kind: "cancelRequest", value: readWatchCancelRequest(bytes, pos, pos + length) };
-        pos += length;
+      case 18: // cancel_request = 2
+        if (requestUnionNumber !== 0) {
+          twice = true;
+          if (requestUnionNumber !== 2) readWatchRequest_RequestUnion(requestUnionNumber, bytes, requestUnionStart, requestUnionEnd);
+        }
+        requestUnionNumber = 2;
+        requestUnionEnd = readLength(bytes, pos, end);
+        requestUnionStart = cursor;
+        pos = requestUnionEnd += cursor;
         break;
-      }
-      case 26: { // progress_request = 3
-        if (requestUnion !== undefined) return readWatchRequestMerged(mergeRepeated(bytes, start, end, mergeRulesWatchRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        requestUnion = { kind: "progressRequest", value: readWatchProgressRequest(bytes, pos, pos + length) };
-        pos += length;
+      case 26: // progress_request = 3
+        if (requestUnionNumber !== 0) {
+          twice = true;
+          if (requestUnionNumber !== 3) readWatchRequest_RequestUnion(requestUnionNumber, bytes, requestUnionStart, requestUnionEnd);
+        }
+        requestUnionNumber = 3;
+        requestUnionEnd = readLength(bytes, pos, end);
+        requestUnionStart = cursor;
+        pos = requestUnionEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { requestUnion };
+  if (twice) return readWatchRequestMerged(mergeRepeated(bytes, start, end, mergeRulesWatchRequest));
+  return {
+    requestUnion: readWatchRequest_RequestUnion(requestUnionNumber, bytes, requestUnionStart, requestUnionEnd),
+  };
 }
 
-const mergeRulesWatchRequest: readonly MergeRule[] = [[1, 1, true], [2, 1, true], [3, 1, true]];
+function readWatchRequest_RequestUnion(member: number, bytes: Uint8Array, start: number, end: number): WatchRequest_RequestUnion | undefined {
+  switch (member) {
+    case 1:
+      return { kind: "createRequest", value: readWatchCreateRequest(bytes, start, end) };
+    case 2:
+      return { kind: "cancelRequest", value: readWatchCancelRequest(bytes, start, end) };
+    case 3:
+      return { kind: "progressRequest", value: readWatchProgressRequest(bytes, start, end) };
+    default:
+      return undefined;
+  }
+}
+
+const mergeRulesWatchRequest: readonly MergeRule[] = [[1, 1], [2, 1], [3, 1]];
 
 function readWatchRequestMerged(merged: Uint8Array): WatchRequest {
   return readWatchRequest(merged, 0, merged.length);
@@ -10397,7 +10815,8 @@ export function decodeWatchResponse(bytes: Uint8Array, start = 0, end: number = 
 
 /** Reads a message that is part of another one. */
 export function readWatchResponse(bytes: Uint8Array, start: number, end: number): WatchResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let watchId: bigint = 0n;
   let created: boolean = false;
   let canceled: boolean = false;
@@ -10405,6 +10824,7 @@ export function readWatchResponse(bytes: Uint8Array, start: number, end: number)
   let cancelReason: string = "";
   let fragment: boolean = false;
   const events: Event[] = [];
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -10415,14 +10835,12 @@ export function readWatchResponse(bytes: Uint8Array, start: number, end: number)
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readWatchResponseMerged(mergeRepeated(bytes, start, end, mergeRulesWatchResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 16: // watch_id = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -10471,10 +10889,20 @@ export function readWatchResponse(bytes: Uint8Array, start: number, end: number)
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, watchId, created, canceled, compactRevision, cancelReason, fragment, events };
+  if (twice) return readWatchResponseMerged(mergeRepeated(bytes, start, end, mergeRulesWatchResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    watchId,
+    created,
+    canceled,
+    compactRevision,
+    cancelReason,
+    fragment,
+    events,
+  };
 }
 
-const mergeRulesWatchResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesWatchResponse: readonly MergeRule[] = [[1, 0]];
 
 function readWatchResponseMerged(merged: Uint8Array): WatchResponse {
   return readWatchResponse(merged, 0, merged.length);

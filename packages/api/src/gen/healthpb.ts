@@ -75,7 +75,9 @@ export function readHealthCheckRequest(bytes: Uint8Array, start: number, end: nu
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { service };
+  return {
+    service,
+  };
 }
 
 /** Bytes that `encodeHealthCheckRequest` writes. */
@@ -142,7 +144,9 @@ export function readHealthCheckResponse(bytes: Uint8Array, start: number, end: n
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { status };
+  return {
+    status,
+  };
 }
 
 /** Bytes that `encodeHealthCheckResponse` writes. */
@@ -231,7 +235,9 @@ export function decodeHealthListResponse_StatusesEntry(bytes: Uint8Array, start 
 /** Reads a message that is part of another one. */
 export function readHealthListResponse_StatusesEntry(bytes: Uint8Array, start: number, end: number): HealthListResponse_StatusesEntry {
   let key: string = "";
-  let value: HealthCheckResponse | undefined;
+  let valueStart = -1;
+  let valueEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -248,23 +254,25 @@ export function readHealthListResponse_StatusesEntry(bytes: Uint8Array, start: n
         key = readString(bytes, pos, end);
         pos = cursor;
         break;
-      case 18: { // value = 2
-        if (value !== undefined) return readHealthListResponse_StatusesEntryMerged(mergeRepeated(bytes, start, end, mergeRulesHealthListResponse_StatusesEntry));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        value = readHealthCheckResponse(bytes, pos, pos + length);
-        pos += length;
+      case 18: // value = 2
+        if (valueStart >= 0) twice = true;
+        valueEnd = readLength(bytes, pos, end);
+        valueStart = cursor;
+        pos = valueEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { key, value };
+  if (twice) return readHealthListResponse_StatusesEntryMerged(mergeRepeated(bytes, start, end, mergeRulesHealthListResponse_StatusesEntry));
+  return {
+    key,
+    value: valueStart < 0 ? undefined : readHealthCheckResponse(bytes, valueStart, valueEnd),
+  };
 }
 
-const mergeRulesHealthListResponse_StatusesEntry: readonly MergeRule[] = [[2, 0, true]];
+const mergeRulesHealthListResponse_StatusesEntry: readonly MergeRule[] = [[2, 0]];
 
 function readHealthListResponse_StatusesEntryMerged(merged: Uint8Array): HealthListResponse_StatusesEntry {
   return readHealthListResponse_StatusesEntry(merged, 0, merged.length);
@@ -342,7 +350,9 @@ export function readHealthListResponse(bytes: Uint8Array, start: number, end: nu
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { statuses };
+  return {
+    statuses,
+  };
 }
 
 /** Bytes that `encodeHealthListResponse` writes. */

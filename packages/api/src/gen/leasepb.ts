@@ -101,7 +101,11 @@ export function readLease(bytes: Uint8Array, start: number, end: number): Lease 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, ttl, remainingTtl };
+  return {
+    id,
+    ttl,
+    remainingTtl,
+  };
 }
 
 /** Bytes that `encodeLease` writes. */
@@ -160,7 +164,9 @@ export function decodeLeaseInternalRequest(bytes: Uint8Array, start = 0, end: nu
 
 /** Reads a message that is part of another one. */
 export function readLeaseInternalRequest(bytes: Uint8Array, start: number, end: number): LeaseInternalRequest {
-  let leaseTimeToLiveRequest: LeaseTimeToLiveRequest | undefined;
+  let leaseTimeToLiveRequestStart = -1;
+  let leaseTimeToLiveRequestEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -169,22 +175,23 @@ export function readLeaseInternalRequest(bytes: Uint8Array, start: number, end: 
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // LeaseTimeToLiveRequest = 1
-        if (leaseTimeToLiveRequest !== undefined) return readLeaseInternalRequestMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseInternalRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leaseTimeToLiveRequest = readLeaseTimeToLiveRequest(bytes, pos, pos + length);
-        pos += length;
+      case 10: // LeaseTimeToLiveRequest = 1
+        if (leaseTimeToLiveRequestStart >= 0) twice = true;
+        leaseTimeToLiveRequestEnd = readLength(bytes, pos, end);
+        leaseTimeToLiveRequestStart = cursor;
+        pos = leaseTimeToLiveRequestEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { leaseTimeToLiveRequest };
+  if (twice) return readLeaseInternalRequestMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseInternalRequest));
+  return {
+    leaseTimeToLiveRequest: leaseTimeToLiveRequestStart < 0 ? undefined : readLeaseTimeToLiveRequest(bytes, leaseTimeToLiveRequestStart, leaseTimeToLiveRequestEnd),
+  };
 }
 
-const mergeRulesLeaseInternalRequest: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseInternalRequest: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseInternalRequestMerged(merged: Uint8Array): LeaseInternalRequest {
   return readLeaseInternalRequest(merged, 0, merged.length);
@@ -234,7 +241,9 @@ export function decodeLeaseInternalResponse(bytes: Uint8Array, start = 0, end: n
 
 /** Reads a message that is part of another one. */
 export function readLeaseInternalResponse(bytes: Uint8Array, start: number, end: number): LeaseInternalResponse {
-  let leaseTimeToLiveResponse: LeaseTimeToLiveResponse | undefined;
+  let leaseTimeToLiveResponseStart = -1;
+  let leaseTimeToLiveResponseEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -243,22 +252,23 @@ export function readLeaseInternalResponse(bytes: Uint8Array, start: number, end:
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // LeaseTimeToLiveResponse = 1
-        if (leaseTimeToLiveResponse !== undefined) return readLeaseInternalResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseInternalResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leaseTimeToLiveResponse = readLeaseTimeToLiveResponse(bytes, pos, pos + length);
-        pos += length;
+      case 10: // LeaseTimeToLiveResponse = 1
+        if (leaseTimeToLiveResponseStart >= 0) twice = true;
+        leaseTimeToLiveResponseEnd = readLength(bytes, pos, end);
+        leaseTimeToLiveResponseStart = cursor;
+        pos = leaseTimeToLiveResponseEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { leaseTimeToLiveResponse };
+  if (twice) return readLeaseInternalResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaseInternalResponse));
+  return {
+    leaseTimeToLiveResponse: leaseTimeToLiveResponseStart < 0 ? undefined : readLeaseTimeToLiveResponse(bytes, leaseTimeToLiveResponseStart, leaseTimeToLiveResponseEnd),
+  };
 }
 
-const mergeRulesLeaseInternalResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLeaseInternalResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLeaseInternalResponseMerged(merged: Uint8Array): LeaseInternalResponse {
   return readLeaseInternalResponse(merged, 0, merged.length);

@@ -75,7 +75,10 @@ export function readAttributes(bytes: Uint8Array, start: number, end: number): A
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, clientUrls };
+  return {
+    name,
+    clientUrls,
+  };
 }
 
 /** Bytes that `encodeAttributes` writes. */
@@ -135,7 +138,9 @@ export function decodeClusterMemberAttrSetRequest(bytes: Uint8Array, start = 0, 
 /** Reads a message that is part of another one. */
 export function readClusterMemberAttrSetRequest(bytes: Uint8Array, start: number, end: number): ClusterMemberAttrSetRequest {
   let memberId: bigint = 0n;
-  let memberAttributes: Attributes | undefined;
+  let memberAttributesStart = -1;
+  let memberAttributesEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -152,23 +157,25 @@ export function readClusterMemberAttrSetRequest(bytes: Uint8Array, start: number
         memberId = readUint64(bytes, pos, end);
         pos = cursor;
         break;
-      case 18: { // member_attributes = 2
-        if (memberAttributes !== undefined) return readClusterMemberAttrSetRequestMerged(mergeRepeated(bytes, start, end, mergeRulesClusterMemberAttrSetRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        memberAttributes = readAttributes(bytes, pos, pos + length);
-        pos += length;
+      case 18: // member_attributes = 2
+        if (memberAttributesStart >= 0) twice = true;
+        memberAttributesEnd = readLength(bytes, pos, end);
+        memberAttributesStart = cursor;
+        pos = memberAttributesEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { memberId, memberAttributes };
+  if (twice) return readClusterMemberAttrSetRequestMerged(mergeRepeated(bytes, start, end, mergeRulesClusterMemberAttrSetRequest));
+  return {
+    memberId,
+    memberAttributes: memberAttributesStart < 0 ? undefined : readAttributes(bytes, memberAttributesStart, memberAttributesEnd),
+  };
 }
 
-const mergeRulesClusterMemberAttrSetRequest: readonly MergeRule[] = [[2, 0, true]];
+const mergeRulesClusterMemberAttrSetRequest: readonly MergeRule[] = [[2, 0]];
 
 function readClusterMemberAttrSetRequestMerged(merged: Uint8Array): ClusterMemberAttrSetRequest {
   return readClusterMemberAttrSetRequest(merged, 0, merged.length);
@@ -246,7 +253,9 @@ export function readClusterVersionSetRequest(bytes: Uint8Array, start: number, e
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { ver };
+  return {
+    ver,
+  };
 }
 
 /** Bytes that `encodeClusterVersionSetRequest` writes. */
@@ -324,7 +333,10 @@ export function readDowngradeInfoSetRequest(bytes: Uint8Array, start: number, en
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { enabled, ver };
+  return {
+    enabled,
+    ver,
+  };
 }
 
 /** Bytes that `encodeDowngradeInfoSetRequest` writes. */
@@ -383,8 +395,11 @@ export function decodeMember(bytes: Uint8Array, start = 0, end: number = bytes.l
 /** Reads a message that is part of another one. */
 export function readMember(bytes: Uint8Array, start: number, end: number): Member {
   let id: bigint = 0n;
-  let raftAttributes: RaftAttributes | undefined;
-  let memberAttributes: Attributes | undefined;
+  let raftAttributesStart = -1;
+  let raftAttributesEnd = -1;
+  let memberAttributesStart = -1;
+  let memberAttributesEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -401,31 +416,32 @@ export function readMember(bytes: Uint8Array, start: number, end: number): Membe
         id = readUint64(bytes, pos, end);
         pos = cursor;
         break;
-      case 18: { // raft_attributes = 2
-        if (raftAttributes !== undefined) return readMemberMerged(mergeRepeated(bytes, start, end, mergeRulesMember));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        raftAttributes = readRaftAttributes(bytes, pos, pos + length);
-        pos += length;
+      case 18: // raft_attributes = 2
+        if (raftAttributesStart >= 0) twice = true;
+        raftAttributesEnd = readLength(bytes, pos, end);
+        raftAttributesStart = cursor;
+        pos = raftAttributesEnd += cursor;
         break;
-      }
-      case 26: { // member_attributes = 3
-        if (memberAttributes !== undefined) return readMemberMerged(mergeRepeated(bytes, start, end, mergeRulesMember));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        memberAttributes = readAttributes(bytes, pos, pos + length);
-        pos += length;
+      case 26: // member_attributes = 3
+        if (memberAttributesStart >= 0) twice = true;
+        memberAttributesEnd = readLength(bytes, pos, end);
+        memberAttributesStart = cursor;
+        pos = memberAttributesEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, raftAttributes, memberAttributes };
+  if (twice) return readMemberMerged(mergeRepeated(bytes, start, end, mergeRulesMember));
+  return {
+    id,
+    raftAttributes: raftAttributesStart < 0 ? undefined : readRaftAttributes(bytes, raftAttributesStart, raftAttributesEnd),
+    memberAttributes: memberAttributesStart < 0 ? undefined : readAttributes(bytes, memberAttributesStart, memberAttributesEnd),
+  };
 }
 
-const mergeRulesMember: readonly MergeRule[] = [[2, 0, true], [3, 0, true]];
+const mergeRulesMember: readonly MergeRule[] = [[2, 0], [3, 0]];
 
 function readMemberMerged(merged: Uint8Array): Member {
   return readMember(merged, 0, merged.length);
@@ -519,7 +535,10 @@ export function readRaftAttributes(bytes: Uint8Array, start: number, end: number
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { peerUrls, isLearner };
+  return {
+    peerUrls,
+    isLearner,
+  };
 }
 
 /** Bytes that `encodeRaftAttributes` writes. */

@@ -63,8 +63,11 @@ export function decodeEvent(bytes: Uint8Array, start = 0, end: number = bytes.le
 /** Reads a message that is part of another one. */
 export function readEvent(bytes: Uint8Array, start: number, end: number): Event {
   let type: Event_EventType = 0;
-  let kv: KeyValue | undefined;
-  let prevKv: KeyValue | undefined;
+  let kvStart = -1;
+  let kvEnd = -1;
+  let prevKvStart = -1;
+  let prevKvEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -81,31 +84,32 @@ export function readEvent(bytes: Uint8Array, start: number, end: number): Event 
         type = readInt32(bytes, pos, end) as Event_EventType;
         pos = cursor;
         break;
-      case 18: { // kv = 2
-        if (kv !== undefined) return readEventMerged(mergeRepeated(bytes, start, end, mergeRulesEvent));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        kv = readKeyValue(bytes, pos, pos + length);
-        pos += length;
+      case 18: // kv = 2
+        if (kvStart >= 0) twice = true;
+        kvEnd = readLength(bytes, pos, end);
+        kvStart = cursor;
+        pos = kvEnd += cursor;
         break;
-      }
-      case 26: { // prev_kv = 3
-        if (prevKv !== undefined) return readEventMerged(mergeRepeated(bytes, start, end, mergeRulesEvent));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        prevKv = readKeyValue(bytes, pos, pos + length);
-        pos += length;
+      case 26: // prev_kv = 3
+        if (prevKvStart >= 0) twice = true;
+        prevKvEnd = readLength(bytes, pos, end);
+        prevKvStart = cursor;
+        pos = prevKvEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { type, kv, prevKv };
+  if (twice) return readEventMerged(mergeRepeated(bytes, start, end, mergeRulesEvent));
+  return {
+    type,
+    kv: kvStart < 0 ? undefined : readKeyValue(bytes, kvStart, kvEnd),
+    prevKv: prevKvStart < 0 ? undefined : readKeyValue(bytes, prevKvStart, prevKvEnd),
+  };
 }
 
-const mergeRulesEvent: readonly MergeRule[] = [[2, 0, true], [3, 0, true]];
+const mergeRulesEvent: readonly MergeRule[] = [[2, 0], [3, 0]];
 
 function readEventMerged(merged: Uint8Array): Event {
   return readEvent(merged, 0, merged.length);
@@ -242,7 +246,14 @@ export function readKeyValue(bytes: Uint8Array, start: number, end: number): Key
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { key, createRevision, modRevision, version, value, lease };
+  return {
+    key,
+    createRevision,
+    modRevision,
+    version,
+    value,
+    lease,
+  };
 }
 
 /** Bytes that `encodeKeyValue` writes. */

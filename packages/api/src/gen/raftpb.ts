@@ -158,7 +158,12 @@ export function readConfChange(bytes: Uint8Array, start: number, end: number): C
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { id, type, nodeId, context };
+  return {
+    id,
+    type,
+    nodeId,
+    context,
+  };
 }
 
 /** Bytes that `encodeConfChange` writes. */
@@ -256,7 +261,10 @@ export function readConfChangeSingle(bytes: Uint8Array, start: number, end: numb
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { type, nodeId };
+  return {
+    type,
+    nodeId,
+  };
 }
 
 /** Bytes that `encodeConfChangeSingle` writes. */
@@ -351,7 +359,11 @@ export function readConfChangeV2(bytes: Uint8Array, start: number, end: number):
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { transition, changes, context };
+  return {
+    transition,
+    changes,
+    context,
+  };
 }
 
 /** Bytes that `encodeConfChangeV2` writes. */
@@ -510,7 +522,13 @@ export function readConfState(bytes: Uint8Array, start: number, end: number): Co
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { voters, learners, votersOutgoing, learnersNext, autoLeave };
+  return {
+    voters,
+    learners,
+    votersOutgoing,
+    learnersNext,
+    autoLeave,
+  };
 }
 
 /** Bytes that `encodeConfState` writes. */
@@ -652,7 +670,12 @@ export function readEntry(bytes: Uint8Array, start: number, end: number): Entry 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { type, term, index, data };
+  return {
+    type,
+    term,
+    index,
+    data,
+  };
 }
 
 /** Bytes that `encodeEntry` writes. */
@@ -824,7 +847,11 @@ export function readHardState(bytes: Uint8Array, start: number, end: number): Ha
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { term, vote, commit };
+  return {
+    term,
+    vote,
+    commit,
+  };
 }
 
 /** Bytes that `encodeHardState` writes. */
@@ -934,12 +961,14 @@ export function readMessage(bytes: Uint8Array, start: number, end: number, depth
   let index: number = 0;
   const entries: Entry[] = [];
   let commit: number = 0;
-  let snapshot: Snapshot | undefined;
+  let snapshotStart = -1;
+  let snapshotEnd = -1;
   let reject: boolean = false;
   let rejectHint: number = 0;
   let context: Uint8Array | undefined;
   let vote: bigint = 0n;
   const responses: Message[] = [];
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -999,14 +1028,12 @@ export function readMessage(bytes: Uint8Array, start: number, end: number, depth
         commit = readUint64Number(bytes, pos, end);
         pos = cursor;
         break;
-      case 74: { // snapshot = 9
-        if (snapshot !== undefined) return readMessageMerged(mergeRepeated(bytes, start, end, mergeRulesMessage), depth);
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        snapshot = readSnapshot(bytes, pos, pos + length);
-        pos += length;
+      case 74: // snapshot = 9
+        if (snapshotStart >= 0) twice = true;
+        snapshotEnd = readLength(bytes, pos, end);
+        snapshotStart = cursor;
+        pos = snapshotEnd += cursor;
         break;
-      }
       case 80: // reject = 10
         repeated |= seen & 128;
         seen |= 128;
@@ -1043,10 +1070,26 @@ export function readMessage(bytes: Uint8Array, start: number, end: number, depth
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { type, to, from, term, logTerm, index, entries, commit, snapshot, reject, rejectHint, context, vote, responses };
+  if (twice) return readMessageMerged(mergeRepeated(bytes, start, end, mergeRulesMessage), depth);
+  return {
+    type,
+    to,
+    from,
+    term,
+    logTerm,
+    index,
+    entries,
+    commit,
+    snapshot: snapshotStart < 0 ? undefined : readSnapshot(bytes, snapshotStart, snapshotEnd),
+    reject,
+    rejectHint,
+    context,
+    vote,
+    responses,
+  };
 }
 
-const mergeRulesMessage: readonly MergeRule[] = [[9, 0, true]];
+const mergeRulesMessage: readonly MergeRule[] = [[9, 0]];
 
 function readMessageMerged(merged: Uint8Array, depth: number): Message {
   return readMessage(merged, 0, merged.length, depth);
@@ -1199,7 +1242,9 @@ export function decodeSnapshot(bytes: Uint8Array, start = 0, end: number = bytes
 /** Reads a message that is part of another one. */
 export function readSnapshot(bytes: Uint8Array, start: number, end: number): Snapshot {
   let data: Uint8Array | undefined;
-  let metadata: SnapshotMetadata | undefined;
+  let metadataStart = -1;
+  let metadataEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -1216,23 +1261,25 @@ export function readSnapshot(bytes: Uint8Array, start: number, end: number): Sna
         data = readBytes(bytes, pos, end);
         pos = cursor;
         break;
-      case 18: { // metadata = 2
-        if (metadata !== undefined) return readSnapshotMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshot));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        metadata = readSnapshotMetadata(bytes, pos, pos + length);
-        pos += length;
+      case 18: // metadata = 2
+        if (metadataStart >= 0) twice = true;
+        metadataEnd = readLength(bytes, pos, end);
+        metadataStart = cursor;
+        pos = metadataEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { data, metadata };
+  if (twice) return readSnapshotMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshot));
+  return {
+    data,
+    metadata: metadataStart < 0 ? undefined : readSnapshotMetadata(bytes, metadataStart, metadataEnd),
+  };
 }
 
-const mergeRulesSnapshot: readonly MergeRule[] = [[2, 0, true]];
+const mergeRulesSnapshot: readonly MergeRule[] = [[2, 0]];
 
 function readSnapshotMerged(merged: Uint8Array): Snapshot {
   return readSnapshot(merged, 0, merged.length);
@@ -1294,9 +1341,11 @@ export function decodeSnapshotMetadata(bytes: Uint8Array, start = 0, end: number
 
 /** Reads a message that is part of another one. */
 export function readSnapshotMetadata(bytes: Uint8Array, start: number, end: number): SnapshotMetadata {
-  let confState: ConfState | undefined;
+  let confStateStart = -1;
+  let confStateEnd = -1;
   let index: number = 0;
   let term: number = 0;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -1307,14 +1356,12 @@ export function readSnapshotMetadata(bytes: Uint8Array, start: number, end: numb
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // conf_state = 1
-        if (confState !== undefined) return readSnapshotMetadataMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshotMetadata));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        confState = readConfState(bytes, pos, pos + length);
-        pos += length;
+      case 10: // conf_state = 1
+        if (confStateStart >= 0) twice = true;
+        confStateEnd = readLength(bytes, pos, end);
+        confStateStart = cursor;
+        pos = confStateEnd += cursor;
         break;
-      }
       case 16: // index = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -1332,10 +1379,15 @@ export function readSnapshotMetadata(bytes: Uint8Array, start: number, end: numb
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { confState, index, term };
+  if (twice) return readSnapshotMetadataMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshotMetadata));
+  return {
+    confState: confStateStart < 0 ? undefined : readConfState(bytes, confStateStart, confStateEnd),
+    index,
+    term,
+  };
 }
 
-const mergeRulesSnapshotMetadata: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesSnapshotMetadata: readonly MergeRule[] = [[1, 0]];
 
 function readSnapshotMetadataMerged(merged: Uint8Array): SnapshotMetadata {
   return readSnapshotMetadata(merged, 0, merged.length);

@@ -73,7 +73,10 @@ export function readSnapshot(bytes: Uint8Array, start: number, end: number): Sna
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { crc, data };
+  return {
+    crc,
+    data,
+  };
 }
 
 /** Bytes that `encodeSnapshot` writes. */

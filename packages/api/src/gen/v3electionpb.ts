@@ -105,7 +105,11 @@ export function readCampaignRequest(bytes: Uint8Array, start: number, end: numbe
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, lease, value };
+  return {
+    name,
+    lease,
+    value,
+  };
 }
 
 /** Bytes that `encodeCampaignRequest` writes. */
@@ -167,8 +171,11 @@ export function decodeCampaignResponse(bytes: Uint8Array, start = 0, end: number
 
 /** Reads a message that is part of another one. */
 export function readCampaignResponse(bytes: Uint8Array, start: number, end: number): CampaignResponse {
-  let header: ResponseHeader | undefined;
-  let leader: LeaderKey | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let leaderStart = -1;
+  let leaderEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -177,30 +184,30 @@ export function readCampaignResponse(bytes: Uint8Array, start: number, end: numb
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readCampaignResponseMerged(mergeRepeated(bytes, start, end, mergeRulesCampaignResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
-      case 18: { // leader = 2
-        if (leader !== undefined) return readCampaignResponseMerged(mergeRepeated(bytes, start, end, mergeRulesCampaignResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leader = readLeaderKey(bytes, pos, pos + length);
-        pos += length;
+      case 18: // leader = 2
+        if (leaderStart >= 0) twice = true;
+        leaderEnd = readLength(bytes, pos, end);
+        leaderStart = cursor;
+        pos = leaderEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, leader };
+  if (twice) return readCampaignResponseMerged(mergeRepeated(bytes, start, end, mergeRulesCampaignResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    leader: leaderStart < 0 ? undefined : readLeaderKey(bytes, leaderStart, leaderEnd),
+  };
 }
 
-const mergeRulesCampaignResponse: readonly MergeRule[] = [[1, 0, true], [2, 0, true]];
+const mergeRulesCampaignResponse: readonly MergeRule[] = [[1, 0], [2, 0]];
 
 function readCampaignResponseMerged(merged: Uint8Array): CampaignResponse {
   return readCampaignResponse(merged, 0, merged.length);
@@ -310,7 +317,12 @@ export function readLeaderKey(bytes: Uint8Array, start: number, end: number): Le
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, key, rev, lease };
+  return {
+    name,
+    key,
+    rev,
+    lease,
+  };
 }
 
 /** Bytes that `encodeLeaderKey` writes. */
@@ -398,7 +410,9 @@ export function readLeaderRequest(bytes: Uint8Array, start: number, end: number)
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name };
+  return {
+    name,
+  };
 }
 
 /** Bytes that `encodeLeaderRequest` writes. */
@@ -446,8 +460,11 @@ export function decodeLeaderResponse(bytes: Uint8Array, start = 0, end: number =
 
 /** Reads a message that is part of another one. */
 export function readLeaderResponse(bytes: Uint8Array, start: number, end: number): LeaderResponse {
-  let header: ResponseHeader | undefined;
-  let kv: KeyValue | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let kvStart = -1;
+  let kvEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -456,30 +473,30 @@ export function readLeaderResponse(bytes: Uint8Array, start: number, end: number
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLeaderResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaderResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
-      case 18: { // kv = 2
-        if (kv !== undefined) return readLeaderResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaderResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        kv = readKeyValue(bytes, pos, pos + length);
-        pos += length;
+      case 18: // kv = 2
+        if (kvStart >= 0) twice = true;
+        kvEnd = readLength(bytes, pos, end);
+        kvStart = cursor;
+        pos = kvEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header, kv };
+  if (twice) return readLeaderResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLeaderResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    kv: kvStart < 0 ? undefined : readKeyValue(bytes, kvStart, kvEnd),
+  };
 }
 
-const mergeRulesLeaderResponse: readonly MergeRule[] = [[1, 0, true], [2, 0, true]];
+const mergeRulesLeaderResponse: readonly MergeRule[] = [[1, 0], [2, 0]];
 
 function readLeaderResponseMerged(merged: Uint8Array): LeaderResponse {
   return readLeaderResponse(merged, 0, merged.length);
@@ -540,8 +557,10 @@ export function decodeProclaimRequest(bytes: Uint8Array, start = 0, end: number 
 
 /** Reads a message that is part of another one. */
 export function readProclaimRequest(bytes: Uint8Array, start: number, end: number): ProclaimRequest {
-  let leader: LeaderKey | undefined;
+  let leaderStart = -1;
+  let leaderEnd = -1;
   let value: Uint8Array = emptyBytes;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -552,14 +571,12 @@ export function readProclaimRequest(bytes: Uint8Array, start: number, end: numbe
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // leader = 1
-        if (leader !== undefined) return readProclaimRequestMerged(mergeRepeated(bytes, start, end, mergeRulesProclaimRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leader = readLeaderKey(bytes, pos, pos + length);
-        pos += length;
+      case 10: // leader = 1
+        if (leaderStart >= 0) twice = true;
+        leaderEnd = readLength(bytes, pos, end);
+        leaderStart = cursor;
+        pos = leaderEnd += cursor;
         break;
-      }
       case 18: // value = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -571,10 +588,14 @@ export function readProclaimRequest(bytes: Uint8Array, start: number, end: numbe
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { leader, value };
+  if (twice) return readProclaimRequestMerged(mergeRepeated(bytes, start, end, mergeRulesProclaimRequest));
+  return {
+    leader: leaderStart < 0 ? undefined : readLeaderKey(bytes, leaderStart, leaderEnd),
+    value,
+  };
 }
 
-const mergeRulesProclaimRequest: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesProclaimRequest: readonly MergeRule[] = [[1, 0]];
 
 function readProclaimRequestMerged(merged: Uint8Array): ProclaimRequest {
   return readProclaimRequest(merged, 0, merged.length);
@@ -630,7 +651,9 @@ export function decodeProclaimResponse(bytes: Uint8Array, start = 0, end: number
 
 /** Reads a message that is part of another one. */
 export function readProclaimResponse(bytes: Uint8Array, start: number, end: number): ProclaimResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -639,22 +662,23 @@ export function readProclaimResponse(bytes: Uint8Array, start: number, end: numb
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readProclaimResponseMerged(mergeRepeated(bytes, start, end, mergeRulesProclaimResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readProclaimResponseMerged(mergeRepeated(bytes, start, end, mergeRulesProclaimResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesProclaimResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesProclaimResponse: readonly MergeRule[] = [[1, 0]];
 
 function readProclaimResponseMerged(merged: Uint8Array): ProclaimResponse {
   return readProclaimResponse(merged, 0, merged.length);
@@ -704,7 +728,9 @@ export function decodeResignRequest(bytes: Uint8Array, start = 0, end: number = 
 
 /** Reads a message that is part of another one. */
 export function readResignRequest(bytes: Uint8Array, start: number, end: number): ResignRequest {
-  let leader: LeaderKey | undefined;
+  let leaderStart = -1;
+  let leaderEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -713,22 +739,23 @@ export function readResignRequest(bytes: Uint8Array, start: number, end: number)
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // leader = 1
-        if (leader !== undefined) return readResignRequestMerged(mergeRepeated(bytes, start, end, mergeRulesResignRequest));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        leader = readLeaderKey(bytes, pos, pos + length);
-        pos += length;
+      case 10: // leader = 1
+        if (leaderStart >= 0) twice = true;
+        leaderEnd = readLength(bytes, pos, end);
+        leaderStart = cursor;
+        pos = leaderEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { leader };
+  if (twice) return readResignRequestMerged(mergeRepeated(bytes, start, end, mergeRulesResignRequest));
+  return {
+    leader: leaderStart < 0 ? undefined : readLeaderKey(bytes, leaderStart, leaderEnd),
+  };
 }
 
-const mergeRulesResignRequest: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesResignRequest: readonly MergeRule[] = [[1, 0]];
 
 function readResignRequestMerged(merged: Uint8Array): ResignRequest {
   return readResignRequest(merged, 0, merged.length);
@@ -777,7 +804,9 @@ export function decodeResignResponse(bytes: Uint8Array, start = 0, end: number =
 
 /** Reads a message that is part of another one. */
 export function readResignResponse(bytes: Uint8Array, start: number, end: number): ResignResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -786,22 +815,23 @@ export function readResignResponse(bytes: Uint8Array, start: number, end: number
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readResignResponseMerged(mergeRepeated(bytes, start, end, mergeRulesResignResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readResignResponseMerged(mergeRepeated(bytes, start, end, mergeRulesResignResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesResignResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesResignResponse: readonly MergeRule[] = [[1, 0]];
 
 function readResignResponseMerged(merged: Uint8Array): ResignResponse {
   return readResignResponse(merged, 0, merged.length);

@@ -83,7 +83,10 @@ export function readLockRequest(bytes: Uint8Array, start: number, end: number): 
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { name, lease };
+  return {
+    name,
+    lease,
+  };
 }
 
 /** Bytes that `encodeLockRequest` writes. */
@@ -138,8 +141,10 @@ export function decodeLockResponse(bytes: Uint8Array, start = 0, end: number = b
 
 /** Reads a message that is part of another one. */
 export function readLockResponse(bytes: Uint8Array, start: number, end: number): LockResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
   let key: Uint8Array = emptyBytes;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -150,14 +155,12 @@ export function readLockResponse(bytes: Uint8Array, start: number, end: number):
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readLockResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLockResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       case 18: // key = 2
         repeated |= seen & 1;
         seen |= 1;
@@ -169,10 +172,14 @@ export function readLockResponse(bytes: Uint8Array, start: number, end: number):
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { header, key };
+  if (twice) return readLockResponseMerged(mergeRepeated(bytes, start, end, mergeRulesLockResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+    key,
+  };
 }
 
-const mergeRulesLockResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesLockResponse: readonly MergeRule[] = [[1, 0]];
 
 function readLockResponseMerged(merged: Uint8Array): LockResponse {
   return readLockResponse(merged, 0, merged.length);
@@ -251,7 +258,9 @@ export function readUnlockRequest(bytes: Uint8Array, start: number, end: number)
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { key };
+  return {
+    key,
+  };
 }
 
 /** Bytes that `encodeUnlockRequest` writes. */
@@ -296,7 +305,9 @@ export function decodeUnlockResponse(bytes: Uint8Array, start = 0, end: number =
 
 /** Reads a message that is part of another one. */
 export function readUnlockResponse(bytes: Uint8Array, start: number, end: number): UnlockResponse {
-  let header: ResponseHeader | undefined;
+  let headerStart = -1;
+  let headerEnd = -1;
+  let twice = false;
   let pos = start;
   while (pos < end) {
     let tag = bytes[pos++] as number;
@@ -305,22 +316,23 @@ export function readUnlockResponse(bytes: Uint8Array, start: number, end: number
       pos = cursor;
     }
     switch (tag) {
-      case 10: { // header = 1
-        if (header !== undefined) return readUnlockResponseMerged(mergeRepeated(bytes, start, end, mergeRulesUnlockResponse));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        header = readResponseHeader(bytes, pos, pos + length);
-        pos += length;
+      case 10: // header = 1
+        if (headerStart >= 0) twice = true;
+        headerEnd = readLength(bytes, pos, end);
+        headerStart = cursor;
+        pos = headerEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
-  return { header };
+  if (twice) return readUnlockResponseMerged(mergeRepeated(bytes, start, end, mergeRulesUnlockResponse));
+  return {
+    header: headerStart < 0 ? undefined : readResponseHeader(bytes, headerStart, headerEnd),
+  };
 }
 
-const mergeRulesUnlockResponse: readonly MergeRule[] = [[1, 0, true]];
+const mergeRulesUnlockResponse: readonly MergeRule[] = [[1, 0]];
 
 function readUnlockResponseMerged(merged: Uint8Array): UnlockResponse {
   return readUnlockResponse(merged, 0, merged.length);

@@ -97,7 +97,11 @@ export function readRecord(bytes: Uint8Array, start: number, end: number): Recor
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { type, crc, data };
+  return {
+    type,
+    crc,
+    data,
+  };
 }
 
 /** Bytes that `encodeRecord` writes. */
@@ -165,7 +169,9 @@ export function decodeSnapshot(bytes: Uint8Array, start = 0, end: number = bytes
 export function readSnapshot(bytes: Uint8Array, start: number, end: number): Snapshot {
   let index: number = 0;
   let term: number = 0;
-  let confState: ConfState | undefined;
+  let confStateStart = -1;
+  let confStateEnd = -1;
+  let twice = false;
   let seen = 0;
   let repeated = 0;
   let pos = start;
@@ -188,23 +194,26 @@ export function readSnapshot(bytes: Uint8Array, start: number, end: number): Sna
         term = readUint64Number(bytes, pos, end);
         pos = cursor;
         break;
-      case 26: { // conf_state = 3
-        if (confState !== undefined) return readSnapshotMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshot));
-        const length = readLength(bytes, pos, end);
-        pos = cursor;
-        confState = readConfState(bytes, pos, pos + length);
-        pos += length;
+      case 26: // conf_state = 3
+        if (confStateStart >= 0) twice = true;
+        confStateEnd = readLength(bytes, pos, end);
+        confStateStart = cursor;
+        pos = confStateEnd += cursor;
         break;
-      }
       default:
         pos = skipField(bytes, tag, pos, end);
     }
   }
   if (repeated !== 0) noteNotCanonical();
-  return { index, term, confState };
+  if (twice) return readSnapshotMerged(mergeRepeated(bytes, start, end, mergeRulesSnapshot));
+  return {
+    index,
+    term,
+    confState: confStateStart < 0 ? undefined : readConfState(bytes, confStateStart, confStateEnd),
+  };
 }
 
-const mergeRulesSnapshot: readonly MergeRule[] = [[3, 0, true]];
+const mergeRulesSnapshot: readonly MergeRule[] = [[3, 0]];
 
 function readSnapshotMerged(merged: Uint8Array): Snapshot {
   return readSnapshot(merged, 0, merged.length);
