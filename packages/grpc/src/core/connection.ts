@@ -5,9 +5,11 @@
  */
 import { assert } from "./assert.js";
 import { FrameReader } from "./frame-reader.js";
+import { HeaderAssembly } from "./header-assembly.js";
 import { type HeaderBlock, HpackDecoder } from "./hpack-decoder.js";
 import type { ConnectionLimits } from "./limits.js";
 import type { ChunkPool, OutputChunk } from "./output.js";
+import { PingPolicy } from "./ping-policy.js";
 import {
   clientPreface,
   ErrorCode,
@@ -58,11 +60,6 @@ export interface ConnectionConfig {
 
 /** Streams we have reset, whose frames may still be on their way; older ones are forgotten. */
 const remembersResetsMax = 1024;
-/** CONTINUATION frames of one header block. */
-const continuationsMax = 32;
-/** Without streams a client has no reason to ping more often than this. Source: grpc-go defaultPingTimeout. */
-const pingIntervalWithoutStreamMs = 7_200_000;
-const pingStrikesMax = 2;
 /** What is wrong with a frame of the wrong length for its type. */
 const wrongLength = "wrong frame length";
 
@@ -114,12 +111,8 @@ export class Http2Connection {
   readonly #streamReturnBytes: number;
   readonly #connectionReturnBytes: number;
 
-  /** The header block being put together from CONTINUATION frames. */
-  #block: Uint8Array | undefined;
-  #blockBytes = 0;
-  #blockStreamId = 0;
-  #blockEndsStream = false;
-  #blockContinuations = 0;
+  readonly #assembly: HeaderAssembly;
+  /** The block being read says that its stream depends on itself. */
   #blockSelfDependent = false;
 
   /** Streams we have ended while the peer has not; they are reset at the next flush if it has not by then. */
@@ -131,8 +124,7 @@ export class Http2Connection {
   /** When a frame or block was begun that is still unfinished; −1 = none. */
   #unfinishedSinceMs = -1;
   #keepaliveSentMs = -1;
-  #lastPingMs = Number.NEGATIVE_INFINITY;
-  #pingStrikes = 0;
+  readonly #pingPolicy: PingPolicy;
   #sweep: TimerEntry;
   readonly #sweepIntervalMs: number;
 
@@ -166,6 +158,8 @@ export class Http2Connection {
     this.#receiveWindow = limits.connectionWindowBytes;
     this.#streamReturnBytes = limits.streamWindowBytes >> 1;
     this.#connectionReturnBytes = limits.connectionWindowBytes >> 1;
+    this.#assembly = new HeaderAssembly(limits.headerListBytesMax);
+    this.#pingPolicy = new PingPolicy(limits.keepalive);
     this.#sweepIntervalMs = sweepInterval(limits);
     this.#sweep = {
       deadlineMs: 0,
@@ -213,7 +207,7 @@ export class Http2Connection {
       }
     }
     this.#reader.push(chunk, at);
-    if (!this.#reader.midFrame && this.#blockStreamId === 0) this.#unfinishedSinceMs = -1;
+    if (!this.#reader.midFrame && this.#assembly.streamId === 0) this.#unfinishedSinceMs = -1;
     else if (this.#unfinishedSinceMs < 0) this.#unfinishedSinceMs = nowMs;
   }
 
@@ -372,7 +366,7 @@ export class Http2Connection {
       this.fail(ErrorCode.protocolError, "the first frame is not SETTINGS");
       return false;
     }
-    if (this.#blockStreamId !== 0 && type !== FrameType.continuation) {
+    if (this.#assembly.streamId !== 0 && type !== FrameType.continuation) {
       this.fail(ErrorCode.protocolError, "a header block was interrupted");
       return false;
     }
@@ -487,41 +481,23 @@ export class Http2Connection {
       this.#onBlock(streamId, bytes, from, to, endStream);
       return;
     }
-    this.#blockStreamId = streamId;
-    this.#blockEndsStream = endStream;
-    this.#blockBytes = 0;
-    this.#blockContinuations = 0;
-    this.#appendBlock(bytes, from, to);
+    if (!this.#assembly.begin(streamId, endStream, bytes, from, to)) this.#onBlockTooLarge();
   }
 
   #onContinuation(flags: number, streamId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this.#blockStreamId === 0 || streamId !== this.#blockStreamId) {
+    const assembly = this.#assembly;
+    if (assembly.streamId === 0 || streamId !== assembly.streamId) {
       return this.fail(ErrorCode.protocolError, "CONTINUATION without HEADERS");
     }
-    if (++this.#blockContinuations > continuationsMax) {
-      return this.fail(ErrorCode.enhanceYourCalm, "too many CONTINUATION frames");
-    }
-    if (!this.#appendBlock(bytes, start, end) || (flags & Flag.endHeaders) === 0) return;
-    this.#blockStreamId = 0;
-    this.#onBlock(streamId, this.#block as Uint8Array, 0, this.#blockBytes, this.#blockEndsStream);
+    if (!assembly.continue(bytes, start, end)) return this.#onBlockTooLarge();
+    if ((flags & Flag.endHeaders) === 0) return;
+    const block = assembly.finish();
+    this.#onBlock(streamId, block, 0, block.length, assembly.endStream);
   }
 
-  #appendBlock(bytes: Uint8Array, start: number, end: number): boolean {
-    // Encoded fields are seldom longer than the list they stand for; a peer whose are is not read to the end.
-    const limit = Math.max(this.limits.headerListBytesMax, 1024) * 2;
-    const size = this.#blockBytes + end - start;
-    if (size > limit) {
-      this.fail(ErrorCode.enhanceYourCalm, "header block too large");
-      return false;
-    }
-    if (this.#block === undefined || this.#block.length < size) {
-      const grown = new Uint8Array(Math.min(limit, Math.max(size, 2 * (this.#block?.length ?? 1024))));
-      if (this.#block !== undefined) grown.set(this.#block.subarray(0, this.#blockBytes));
-      this.#block = grown;
-    }
-    this.#block.set(bytes.subarray(start, end), this.#blockBytes);
-    this.#blockBytes = size;
-    return true;
+  /** The rest cannot be decoded without it, so that the connection is over. */
+  #onBlockTooLarge(): void {
+    this.fail(ErrorCode.enhanceYourCalm, "header block too large");
   }
 
   #onBlock(streamId: number, bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
@@ -673,24 +649,15 @@ export class Http2Connection {
     }
     const at = this.#control(FrameType.ping, Flag.ack, 0, 8);
     this.#scheduler.target.set(bytes.subarray(start, end), at);
-    if (this.#isServer) this.#countPing();
-    else this.#countIdleFrame();
-  }
-
-  /** The keepalive policy of gRPC servers. Source: grpc-go http2_server handlePing; gRFC A8. */
-  #countPing(): void {
-    const { keepalive } = this.limits;
-    const sinceMs = this.nowMs - this.#lastPingMs;
-    this.#lastPingMs = this.nowMs;
-    // Clients measure the path by a PING for what they receive: one for each time we have written is no strike.
-    if (this.#scheduler.wrote) {
-      this.#scheduler.wrote = false;
-      this.#pingStrikes = 0;
+    if (!this.#isServer) {
+      this.#countIdleFrame();
       return;
     }
-    const idle = this.#streams.size === 0 && !keepalive.permitWithoutStream;
-    if (sinceMs < (idle ? pingIntervalWithoutStreamMs : keepalive.minClientIntervalMs)) this.#pingStrikes++;
-    if (this.#pingStrikes > pingStrikesMax) this.fail(ErrorCode.enhanceYourCalm, "too_many_pings");
+    const { wrote } = this.#scheduler;
+    this.#scheduler.wrote = false;
+    if (!this.#pingPolicy.allows(this.nowMs, { wrote, streams: this.#streams.size })) {
+      this.fail(ErrorCode.enhanceYourCalm, "too_many_pings");
+    }
   }
 
   #onGoAway(streamId: number, bytes: Uint8Array, start: number, end: number): void {
