@@ -310,7 +310,7 @@ export const flags = {
     help: "Start as the only member of a new cluster with the data that is there." },
   "unsafe-no-fsync": { kind: "bool", default: "false", file: "unsafe-no-fsync", support: "inert", group: "Unsafe feature",
     help: "Never wait for the disk. Data is lost when the machine fails." },
-  memory: { kind: "bool", default: "false", file: "memory", support: "full", group: "etcd-ts",
+  memory: { kind: "bool", default: "false", file: "memory", support: "planned", group: "etcd-ts",
     help: "Keep all data in memory; nothing is written to disk and all is gone at the end." },
   "cluster-active-size": { kind: "ignored", default: "", file: "", support: "inert", group: "Ignored",
     help: "Accepted for old scripts." },

@@ -121,8 +121,8 @@ describe("defaults", () => {
 
 describe("command line", () => {
   test("forms of flags", () => {
-    const argv = ["-name", "x", "--max-wals=0x10", "-pre-vote=F", "--memory", "--max-wals", "3", "--v", "--snapshot=1"];
-    expect(config(argv)).toMatchObject({ name: "x", maxWals: 3, preVote: false, memory: true });
+    const argv = ["-name", "x", "--max-wals=0x10", "-pre-vote=F", "--max-wals", "3", "--v", "--snapshot=1"];
+    expect(config(argv)).toMatchObject({ name: "x", maxWals: 3, preVote: false });
   });
 
   // Compared with etcd 3.7.3, which says the same and exits with the same code.

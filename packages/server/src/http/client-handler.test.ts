@@ -206,6 +206,7 @@ describe("other paths", () => {
     });
     expect((await get("/a/../health?x=1")).answerHeaders).toMatchObject({ location: "/health?x=1" });
     expect((await get("/v3")).answerHeaders).toMatchObject({ location: "/v3/" });
+    expect(await get("/v3", { method: "POST" })).toMatchObject({ status: 307, body: "" });
   });
 
   test("the gateway, also by its old name", async () => {

@@ -83,13 +83,13 @@ function startCall({ method, handler }: Route, exchange: HttpExchange, options: 
 class RequestCodec {
   readonly #method: AnyMethod;
   readonly #requestBytesMax: number;
-  /** Base64 makes bytes a third longer; the rest is for names and punctuation. */
+  /** Base64 makes bytes a third longer, names and punctuation the rest. */
   readonly textBytesMax: number;
 
   constructor(method: AnyMethod, requestBytesMax: number) {
     this.#method = method;
     this.#requestBytesMax = requestBytesMax;
-    this.textBytesMax = Math.ceil((requestBytesMax * 4) / 3) + 64 * 1024;
+    this.textBytesMax = 2 * requestBytesMax;
   }
 
   /** The message's bytes, or what is wrong with the text. */

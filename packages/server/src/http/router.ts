@@ -34,14 +34,15 @@ function cleanPath(path: string): string {
   return `/${segments.join("/")}${trailing}`;
 }
 
-/** To another path, with the query that was sent. */
+/** To another path, with the query that was sent. Source: Go net/http Redirect. */
 function redirecting(path: string): HttpHandler {
-  return answering(({ query }): HttpAnswer => {
-    const text = query.size > 0 ? `${path}?${query}` : path;
+  return answering(({ method, query }): HttpAnswer => {
+    const location = query.size > 0 ? `${path}?${query}` : path;
+    if (method !== "GET" && method !== "HEAD") return { status: 307, headers: { location }, body: "" };
     return {
       status: 307,
-      headers: { "content-type": "text/html; charset=utf-8", location: text },
-      body: `<a href="${escapeHtml(text)}">Temporary Redirect</a>.\n\n`,
+      headers: { "content-type": "text/html; charset=utf-8", location },
+      body: `<a href="${escapeHtml(location)}">Temporary Redirect</a>.\n\n`,
     };
   });
 }
