@@ -10,10 +10,14 @@ export interface FrameHandler {
   onFrameTooLarge(type: number, streamId: number, payloadBytes: number): void;
 }
 
+/** Most frames that straddle chunks are small. */
+const keptBytesMax = 1024;
+const noBytes = new Uint8Array(0);
+
 export class FrameReader {
   readonly #handler: FrameHandler;
-  /** The beginning of a frame whose rest has not come; made when first needed. */
-  #partial: Uint8Array | undefined;
+  /** The beginning of a frame whose rest has not come. */
+  #partial: Uint8Array = noBytes;
   #partialBytes = 0;
   #stopped = false;
 
@@ -43,25 +47,31 @@ export class FrameReader {
 
   /** Completes the partial frame as far as the chunk goes; returns where the chunk goes on. */
   #complete(chunk: Uint8Array, at: number): number {
-    const partial = this.#partial as Uint8Array;
     let from = at;
     if (this.#partialBytes < frameHeaderBytes) {
       from = this.#keep(chunk, from, Math.min(chunk.length, from + frameHeaderBytes - this.#partialBytes));
       if (this.#partialBytes < frameHeaderBytes) return from;
     }
-    const size = this.#frameBytes(partial, 0);
+    const size = this.#frameBytes(this.#partial, 0);
     if (this.#stopped) return chunk.length;
     from = this.#keep(chunk, from, Math.min(chunk.length, from + size - this.#partialBytes));
     if (this.#partialBytes < size) return from;
     this.#partialBytes = 0;
-    this.#emit(partial, 0, size);
+    this.#emit(this.#partial, 0, size);
+    // Idle connections are many: they must not each keep room for a whole frame.
+    if (this.#partial.length > keptBytesMax) this.#partial = noBytes;
     return from;
   }
 
   #keep(chunk: Uint8Array, from: number, to: number): number {
-    this.#partial ??= new Uint8Array(frameHeaderBytes + framePayloadBytesMax);
+    const length = this.#partialBytes + to - from;
+    if (this.#partial.length < length) {
+      const grown = new Uint8Array(length <= keptBytesMax ? keptBytesMax : frameHeaderBytes + framePayloadBytesMax);
+      grown.set(this.#partial.subarray(0, this.#partialBytes));
+      this.#partial = grown;
+    }
     this.#partial.set(chunk.subarray(from, to), this.#partialBytes);
-    this.#partialBytes += to - from;
+    this.#partialBytes = length;
     return to;
   }
 

@@ -19,7 +19,10 @@ describe("FrameReader", () => {
       type: fc.nat(12),
       flags: fc.nat(255),
       streamId: fc.nat(0x7fff_ffff),
-      payload: fc.uint8Array({ maxLength: 200 }),
+      payload: fc.oneof(
+        fc.uint8Array({ maxLength: 200 }),
+        fc.nat(16_384).map((size) => new Uint8Array(size).fill(size)),
+      ),
     });
     fc.assert(
       fc.property(fc.array(one, { maxLength: 10 }), places, (frames, at) => {

@@ -1,4 +1,6 @@
 /** What a hostile client can do to one connection. Source: the CVEs named; RFC 9113 §10.5. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import type { ServerCall, ServiceTable } from "../call.js";
 import {
@@ -19,6 +21,7 @@ import { MemoryServer } from "../testing/memory-server.js";
 import { echoTable, sendBytes } from "../testing/tables.js";
 import { serverLimits } from "./limits.js";
 import { clientPreface, ErrorCode, Flag, FrameType } from "./protocol.js";
+import { TimerWheel } from "./timer-wheel.js";
 
 const services = echoTable();
 
@@ -260,6 +263,28 @@ describe("memory", () => {
     expect(server.server.connection.partialMessageBytes).toBe(2 * 15_005);
     server.receive(reset(1, ErrorCode.cancel), reset(3, ErrorCode.cancel));
     expect(server.server.connection.partialMessageBytes).toBe(0);
+  });
+
+  it("keeps nothing of a connection that it has ended", async () => {
+    setFlagsFromString("--expose-gc");
+    const gc = runInNewContext("gc") as () => void;
+    const wheel = new TimerWheel(0);
+    const attack = (bytes: Uint8Array): WeakRef<object> => {
+      const server = MemoryServer.started({ services, wheel });
+      server.receive(request(1, "/test.Echo/Hang", "", [["grpc-timeout", "1H"]]), bytes);
+      expect(server.over).toBeDefined();
+      server.flush();
+      return new WeakRef(server.server.connection);
+    };
+    const refs = [windowUpdate(0, 0x7fff_ffff), frame(FrameType.headers, 0, 0), frame(FrameType.ping, 0, 0)].map(
+      attack,
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+    gc();
+    expect(refs.map((ref) => ref.deref())).toEqual([undefined, undefined, undefined]);
+    wheel.advance(1);
+    wheel.advance(100);
+    expect(wheel.wakeAtMs).toBe(Number.POSITIVE_INFINITY);
   });
 
   it("forgets a stream's data when the client resets it", () => {

@@ -16,10 +16,12 @@ export interface MemoryServerOptions {
   readonly limits?: Partial<ConnectionLimits>;
   readonly gunzip?: Gunzip;
   readonly peer?: PeerInfo;
+  /** Its own when absent. */
+  readonly wheel?: TimerWheel;
 }
 
 export class MemoryServer {
-  readonly wheel: TimerWheel = new TimerWheel(0);
+  readonly wheel: TimerWheel;
   readonly server: ServerConnection;
   nowMs = 0;
   over: string | undefined;
@@ -30,6 +32,7 @@ export class MemoryServer {
   #rest: Uint8Array = new Uint8Array(0);
 
   constructor(options: MemoryServerOptions = {}) {
+    this.wheel = options.wheel ?? new TimerWheel(0);
     this.server = new ServerConnection(
       {
         services: grpcServices(options.services ?? new Map()),
