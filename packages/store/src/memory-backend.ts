@@ -6,9 +6,9 @@
  * of the data, and a crash costs what was written since the last commit.
  */
 
+import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import { assert } from "./assert.js";
 import { type Backend, type BucketName, bucketNames, type RecordVisitor, type RowVisitor } from "./backend.js";
-import { keyBytes, keyOf } from "./mvcc/latin1.js";
 import { decodeRevisionKey, revisionKeySize, tombstoneKeySize, writeRevisionKey } from "./mvcc/revision-key.js";
 import { RecordRows } from "./record-rows.js";
 import { SortedRows } from "./sorted-rows.js";
@@ -99,26 +99,26 @@ export class MemoryBackend implements Backend {
       return this.#records.get(main, sub, tombstone);
     }
     if (bucket === "meta") this.#storeApplied();
-    return this.#rows(bucket).get(keyOf(key));
+    return this.#rows(bucket).get(latin1FromBytes(key));
   }
 
   put(bucket: PlainBucket, key: Uint8Array, value: Uint8Array): void {
-    this.#putRow(bucket, keyOf(key), value.slice());
+    this.#putRow(bucket, latin1FromBytes(key), value.slice());
   }
 
   delete(bucket: PlainBucket, key: Uint8Array): void {
-    this.#putRow(bucket, keyOf(key), undefined);
+    this.#putRow(bucket, latin1FromBytes(key), undefined);
   }
 
   scan(bucket: BucketName, lo: Uint8Array, hi: Uint8Array | undefined, visit: RowVisitor): void {
-    const loKey = keyOf(lo);
-    const hiKey = hi === undefined ? undefined : keyOf(hi);
+    const loKey = latin1FromBytes(lo);
+    const hiKey = hi === undefined ? undefined : latin1FromBytes(hi);
     if (bucket === "key") {
       this.#scanRecordRows(loKey, hiKey, visit);
       return;
     }
     if (bucket === "meta") this.#storeApplied();
-    this.#rows(bucket).scan(loKey, hiKey, (key, value) => visit(keyBytes(key), value));
+    this.#rows(bucket).scan(loKey, hiKey, (key, value) => visit(bytesFromLatin1(key), value));
   }
 
   /** By key bytes the bucket is only read to be hashed or copied, so a bound costs a look at every row. */
@@ -126,7 +126,7 @@ export class MemoryBackend implements Backend {
     const bytes = new Uint8Array(tombstoneKeySize);
     this.#records.scan(0, 0, Number.MAX_SAFE_INTEGER, (main, sub, tombstone, value) => {
       const key = bytes.subarray(0, writeRevisionKey(bytes, main, sub, tombstone));
-      const name = keyOf(key);
+      const name = latin1FromBytes(key);
       if (name < lo) return true;
       if (hi !== undefined && name >= hi) return false;
       return visit(key, value);

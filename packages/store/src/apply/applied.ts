@@ -3,9 +3,9 @@
  * written with every commit. Source: server/etcdserver/cindex.
  */
 
+import { bytesFromLatin1 } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
-import { keyBytes } from "../mvcc/latin1.js";
 
 export interface Applied {
   /** 0 = no entry. */
@@ -13,8 +13,8 @@ export interface Applied {
   readonly term: number;
 }
 
-const indexKey = keyBytes("consistent_index");
-const termKey = keyBytes("term");
+const indexKey = bytesFromLatin1("consistent_index");
+const termKey = bytesFromLatin1("term");
 
 export function readApplied(backend: Backend): Applied {
   return { index: readNumber(backend, indexKey), term: readNumber(backend, termKey) };

@@ -2,7 +2,7 @@
  * A byte buffer that grows: where the records of an answer are put one after the other, ready to be sent.
  */
 
-import { copyBytes } from "./latin1.js";
+import { copyBytes } from "./copy-bytes.js";
 
 const initialBytes = 4096;
 

@@ -6,18 +6,18 @@
  * A crash or `abort` leaves the job unfinished: `meta/finishedCompactRev` is not written, and boot runs it again.
  */
 
+import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import type { Backend } from "../backend.js";
 import { type Crc32c, type HashCache, KeyValueHasher } from "./hash.js";
 import type { KeyIndex } from "./key-index.js";
-import { keyBytes, keyOf } from "./latin1.js";
 import type { Pins } from "./pins.js";
 import { recordKey } from "./record.js";
 import { encodeRevisionKey } from "./revision-key.js";
 
 /** Row of `meta`: the last accepted compaction. */
-export const scheduledCompactKey: Uint8Array = keyBytes("scheduledCompactRev");
+export const scheduledCompactKey: Uint8Array = bytesFromLatin1("scheduledCompactRev");
 /** Row of `meta`: the last finished compaction. */
-export const finishedCompactKey: Uint8Array = keyBytes("finishedCompactRev");
+export const finishedCompactKey: Uint8Array = bytesFromLatin1("finishedCompactRev");
 
 /** Tells when queued work has ended, also by being aborted. */
 export class Completion {
@@ -153,7 +153,7 @@ export class Compactor {
     let visited = 0;
     backend.scanRecords(work.nextMain, work.nextSub, work.revision + 1, (main, sub, tombstone, value) => {
       hasher.write(main, sub, tombstone, value);
-      const slot = index.slotOf(keyOf(recordKey(value)));
+      const slot = index.slotOf(latin1FromBytes(recordKey(value)));
       if (slot < 0 || !index.contains(slot, main, sub)) dropped.push({ main, sub, tombstone });
       work.nextMain = main;
       work.nextSub = sub + 1;

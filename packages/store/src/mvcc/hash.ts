@@ -2,10 +2,10 @@
  * Hashes over the bucket `key`, by which members compare their data. Source: server/storage/mvcc/hash.go.
  */
 
+import { latin1FromBytes } from "@etcd-ts/api";
 import type { Backend } from "../backend.js";
 import type { Budget, Task } from "./budget.js";
 import type { KeyIndex } from "./key-index.js";
-import { keyOf } from "./latin1.js";
 import type { RangeRefusal, ReadBounds } from "./range.js";
 import { recordKey } from "./record.js";
 import { tombstoneKeySize, writeRevisionKey } from "./revision-key.js";
@@ -47,7 +47,7 @@ export class KeyValueHasher {
   write(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     if (main > this.#revision) return;
     if (main <= this.#compactRevision) {
-      if (this.#isKept !== undefined && !this.#isKept(keyOf(recordKey(value)), main, sub)) return;
+      if (this.#isKept !== undefined && !this.#isKept(latin1FromBytes(recordKey(value)), main, sub)) return;
       if (main === this.#compactRevision && tombstone) return;
     }
     const length = writeRevisionKey(this.#keyBytes, main, sub, tombstone);

@@ -6,6 +6,7 @@
  * After a snapshot has replaced the database, `replaceTask` starts over on the new one.
  */
 
+import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import { type Backend, bucketNames, type RecordVisitor } from "../backend.js";
 import type { Change, WatchSource } from "../watch/source.js";
@@ -14,7 +15,6 @@ import { ByteArena } from "./byte-arena.js";
 import { Compactor, type Completion, finishedCompactKey, scheduledCompactKey } from "./compactor.js";
 import { type Crc32c, HashCache, hashTask, type KeyValueHash } from "./hash.js";
 import { KeyIndex } from "./key-index.js";
-import { keyBytes, keyOf } from "./latin1.js";
 import { Pins } from "./pins.js";
 import {
   type RangeRefusal,
@@ -212,9 +212,9 @@ export class Mvcc implements WatchSource {
     const empty = new Uint8Array(0);
     let crc = 0;
     for (const bucket of bucketNames) {
-      crc = crc32c(crc, keyBytes(bucket));
+      crc = crc32c(crc, bytesFromLatin1(bucket));
       this.#backend.scan(bucket, empty, undefined, (key, value) => {
-        if (bucket !== "meta" || !metaKeysNotHashed.has(keyOf(key))) crc = crc32c(crc32c(crc, key), value);
+        if (bucket !== "meta" || !metaKeysNotHashed.has(latin1FromBytes(key))) crc = crc32c(crc32c(crc, key), value);
         return true;
       });
     }

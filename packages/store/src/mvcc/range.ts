@@ -5,10 +5,10 @@
  * one copy. Filters and most orders need only the index; records are fetched last, and only those that are sent.
  */
 
+import { compareBytes, isSingleKey, latin1FromBytes, latin1Range } from "@etcd-ts/api";
 import { Budget, runToEnd, sortTask, type Task } from "./budget.js";
 import { ByteArena } from "./byte-arena.js";
 import type { KeyIndex, Located } from "./key-index.js";
-import { compareBytes, keyAfter, keyOf } from "./latin1.js";
 import {
   decodeRecord,
   encodeChunk,
@@ -80,10 +80,13 @@ export interface ReadBounds {
 
 /** The keys that `key` and `rangeEnd` of a request mean. */
 export function intervalOf(key: Uint8Array, rangeEnd: Uint8Array): KeyInterval {
-  const lo = keyOf(key);
-  if (rangeEnd.length === 0) return { lo, hi: keyAfter(lo), point: true };
-  if (rangeEnd.length === 1 && rangeEnd[0] === 0) return { lo, hi: undefined, point: false };
-  return { lo, hi: keyOf(rangeEnd), point: false };
+  const { lo, hi } = latin1Range(latin1FromBytes(key), latin1FromBytes(rangeEnd));
+  return { lo, hi, point: isSingleKey(rangeEnd) };
+}
+
+/** The first key after `key` in byte order. */
+function keyAfter(key: string): string {
+  return `${key}\0`;
 }
 
 /** The revision a request reads at, or why it cannot. */
@@ -121,7 +124,7 @@ function readPoint(
   if (request.rangeEnd.length > 0 || request.keysOnly || request.countOnly || hasFilters(request)) return undefined;
   const atRevision = resolveRevision(bounds, request.revision);
   if (typeof atRevision === "string") return { kind: "refused", reason: atRevision };
-  const key = keyOf(request.key);
+  const key = latin1FromBytes(request.key);
   const slot = index.slotOf(key);
   const revision = bounds.currentRevision;
   if (slot < 0 || !index.locate(slot, atRevision)) {

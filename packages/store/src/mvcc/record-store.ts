@@ -6,8 +6,8 @@
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
 import type { ByteArena } from "./byte-arena.js";
+import { copyBytes } from "./copy-bytes.js";
 import type { Located } from "./key-index.js";
-import { copyBytes } from "./latin1.js";
 import {
   encodeChunk,
   encodeTombstone,

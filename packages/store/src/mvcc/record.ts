@@ -6,8 +6,9 @@
  * RangeResponse.kvs, PutResponse.prev_kv and Event.kv hold, so it is spliced there without being decoded.
  */
 
+import { writeLatin1 } from "@etcd-ts/api";
 import { assert } from "../assert.js";
-import { copyBytes, writeKey } from "./latin1.js";
+import { copyBytes } from "./copy-bytes.js";
 
 /** The tag of field 2, length-delimited. */
 export const recordChunkTag = 0x12;
@@ -108,7 +109,7 @@ export function writeRecord(
   let at = offset;
   if (key.length > 0) {
     target[at] = 0x0a;
-    at = writeKey(key, target, writeVarint(key.length, target, at + 1));
+    at = writeLatin1(target, writeVarint(key.length, target, at + 1), key);
   }
   at = writeNumberField(0x10, meta.createRevision, target, at);
   at = writeNumberField(0x18, meta.modRevision, target, at);

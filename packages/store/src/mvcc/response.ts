@@ -12,7 +12,7 @@
 
 import { assert } from "../assert.js";
 import type { OpResult, PutResult, TxnResult } from "../txn/outcome.js";
-import { copyBytes } from "./latin1.js";
+import { copyBytes } from "./copy-bytes.js";
 import type { RangeResult } from "./range.js";
 import { sizeVarint, writeVarint } from "./record.js";
 import type { DeleteResult } from "./write-txn.js";

@@ -3,11 +3,11 @@
  * Rows are read in order into a map, keys are sorted once; a million keys one by one would take three times as long.
  */
 
+import { latin1FromBytes } from "@etcd-ts/api";
 import type { Backend } from "../backend.js";
 import type { Budget, Task } from "./budget.js";
 import { finishedCompactKey, scheduledCompactKey } from "./compactor.js";
 import type { KeyIndex } from "./key-index.js";
-import { keyOf } from "./latin1.js";
 import { decodeRecord } from "./record.js";
 import { decodeRevisionKey } from "./revision-key.js";
 
@@ -56,7 +56,7 @@ function restoreRow(
   value: Uint8Array,
 ): void {
   const record = decodeRecord(value);
-  const key = keyOf(record.key);
+  const key = latin1FromBytes(record.key);
   index.restore(key, main, sub, tombstone, record.createRevision, record.version);
   if (!tombstone && record.lease !== 0n) leases.set(key, record.lease);
   else leases.delete(key);

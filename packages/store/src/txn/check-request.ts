@@ -3,8 +3,8 @@
  */
 
 import type { Reason } from "@etcd-ts/api";
+import { latin1FromBytes } from "@etcd-ts/api";
 import type { DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest } from "@etcd-ts/api/etcdserverpb";
-import { keyOf } from "../mvcc/latin1.js";
 
 /** Greatest known number of sort_order and of sort_target. */
 const sortOrderMax = 2;
@@ -89,7 +89,7 @@ function touchedBy(ops: readonly RequestOp[]): Touched | undefined {
   for (const { request } of ops) {
     if (request?.kind !== "requestDeleteRange") continue;
     const { key, rangeEnd } = request.value;
-    deletes.push({ lo: keyOf(key), hi: rangeEnd.length === 0 ? undefined : keyOf(rangeEnd) });
+    deletes.push({ lo: latin1FromBytes(key), hi: rangeEnd.length === 0 ? undefined : latin1FromBytes(rangeEnd) });
   }
   const puts = new Set<string>();
   for (const { request } of ops) {
@@ -110,7 +110,7 @@ function touchedBy(ops: readonly RequestOp[]): Touched | undefined {
   }
   for (const { request } of ops) {
     if (request?.kind !== "requestPut") continue;
-    const key = keyOf(request.value.key);
+    const key = latin1FromBytes(request.value.key);
     if (puts.has(key) || covers(deletes, key)) return undefined;
     puts.add(key);
   }

@@ -3,9 +3,9 @@
  */
 
 import type { Reason } from "@etcd-ts/api";
+import { latin1FromBytes } from "@etcd-ts/api";
 import type { PutRequest } from "@etcd-ts/api/etcdserverpb";
 import { assert } from "../assert.js";
-import { keyOf } from "../mvcc/latin1.js";
 import type { ReadView } from "../mvcc/read-view.js";
 import { decodeRecord, recordOfChunk } from "../mvcc/record.js";
 import type { WriteTxn } from "../mvcc/write-txn.js";
@@ -19,13 +19,13 @@ export interface LeaseLookup {
 /** Why a put cannot be done on the store as `view` shows it. */
 export function refusePut(view: ReadView, leases: LeaseLookup, request: PutRequest): Reason | undefined {
   if (request.lease !== 0n && !leases.exists(request.lease)) return "leaseNotFound";
-  if ((request.ignoreValue || request.ignoreLease) && !view.has(keyOf(request.key))) return "keyNotFound";
+  if ((request.ignoreValue || request.ignoreLease) && !view.has(latin1FromBytes(request.key))) return "keyNotFound";
   return undefined;
 }
 
 /** Executes a put that `refusePut` let through. */
 export function executePut(txn: WriteTxn, request: PutRequest): PutResult {
-  const key = keyOf(request.key);
+  const key = latin1FromBytes(request.key);
   let { value, lease } = request;
   let prevKv: Uint8Array | undefined;
   if (request.ignoreValue || request.ignoreLease || request.prevKv) {

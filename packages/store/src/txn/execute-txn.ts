@@ -5,10 +5,10 @@
  */
 
 import type { Reason } from "@etcd-ts/api";
+import { latin1FromBytes } from "@etcd-ts/api";
 import type { RangeRequest, RequestOp, TxnRequest } from "@etcd-ts/api/etcdserverpb";
 import { assert } from "../assert.js";
 import type { Budget, Task } from "../mvcc/budget.js";
-import { keyOf } from "../mvcc/latin1.js";
 import { intervalOf, type KeyInterval } from "../mvcc/range.js";
 import type { ReadView } from "../mvcc/read-view.js";
 import type { DeleteResult, WriteTxn } from "../mvcc/write-txn.js";
@@ -92,7 +92,8 @@ function refuseOps(chosen: Chosen, ports: TxnPorts, deleted: KeyInterval[]): Rea
       case "requestPut": {
         reason = refusePut(ports.before, ports.leases, request.value);
         const keeps = request.value.ignoreValue || request.value.ignoreLease;
-        if (reason === undefined && keeps && isDeleted(deleted, keyOf(request.value.key))) reason = "keyNotFound";
+        if (reason === undefined && keeps && isDeleted(deleted, latin1FromBytes(request.value.key)))
+          reason = "keyNotFound";
         break;
       }
       case "requestDeleteRange":
