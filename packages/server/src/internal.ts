@@ -9,3 +9,30 @@ export { WalError } from "./wal/errors.js";
 export { findLatestMark, listSegments, readLog, readSegment } from "./wal/log-reader.js";
 export { Replay } from "./wal/replay.js";
 export { type OpenedWal, type OpenOptions, Wal, type WalEnv, type WalOptions } from "./wal/wal.js";
+export { forEachOperation } from "./backend/batch.js";
+export { type Batch, type Database, type DatabaseRowVisitor, type DatabaseSize, tableNames } from "./backend/database.js";
+export { configFromFlags } from "./config/load-config.js";
+export type { MemberConfig } from "./config/member-config.js";
+export type {
+  Clock,
+  Digest,
+  Listener,
+  LogFields,
+  LogLevel,
+  Network,
+  PeerStream,
+  PostRequest,
+  PostResponse,
+  Random,
+  ServedBody,
+  ServedRequest,
+  Timer,
+} from "./env.js";
+export { MemberMetrics } from "./metrics/member-metrics.js";
+export { openMember } from "./node/bootstrap.js";
+export type { Member } from "./node/member.js";
+export { publishAttributes } from "./node/publisher.js";
+export { VersionMonitor } from "./node/version-monitor.js";
+export { PeerNetwork } from "./peers/peer-network.js";
+export { HealthService } from "./rpc/health.js";
+export { memberServices } from "./rpc/services.js";

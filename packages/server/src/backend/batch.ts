@@ -22,6 +22,8 @@ export interface BatchPlace {
 export const batchStart: BatchPlace = { block: -1, offset: 0 };
 
 const blockSizeBytes = 1 << 20;
+/** Most generations are small: their first block should cost little. */
+const firstBlockSizeBytes = 1 << 16;
 
 export class BatchWriter {
   readonly #blocks: Uint8Array[] = [];
@@ -93,8 +95,28 @@ export class BatchWriter {
   #addBlock(size: number): void {
     if (this.#blocks.length > 0) this.#usedSizes.push(this.#used);
     this.#fullBytes += this.#used;
-    this.#block = new Uint8Array(Math.max(blockSizeBytes, size));
+    const usual = this.#blocks.length === 0 ? firstBlockSizeBytes : blockSizeBytes;
+    this.#block = new Uint8Array(Math.max(usual, size));
     this.#blocks.push(this.#block);
     this.#used = 0;
+  }
+}
+
+/** Calls back for each operation in order; `value` undefined is a deletion. Both arrays are copies. */
+export function forEachOperation(
+  blocks: readonly Uint8Array[],
+  visit: (table: number, key: Uint8Array, value: Uint8Array | undefined) => void,
+): void {
+  for (const block of blocks) {
+    const view = new DataView(block.buffer, block.byteOffset, block.length);
+    for (let at = 0; at < block.length; ) {
+      const first = view.getUint8(at);
+      const keyAt = at + operationHeaderBytes;
+      const valueAt = keyAt + view.getUint16(at + 1, true);
+      const end = valueAt + view.getUint32(at + 3, true);
+      const isDeletion = (first & deletionFlag) !== 0;
+      visit(first & ~deletionFlag, block.slice(keyAt, valueAt), isDeletion ? undefined : block.slice(valueAt, end));
+      at = end;
+    }
   }
 }

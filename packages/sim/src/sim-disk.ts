@@ -1,0 +1,306 @@
+/**
+ * A disk with a page cache: what was written is read back at once, but a power cut keeps only what was synced, plus any part
+ * of what was not, torn at sectors. Names are durable once their directory was synced.
+ *
+ * The content belongs to the machine and outlives an incarnation; each incarnation reaches it through its own `SimDisk`.
+ */
+
+import { type Disk, DiskError, type DiskFile, type DiskLock, type OpenMode } from "@etcd-ts/server/internal";
+import type { Incarnation } from "./incarnation.js";
+import type { SimRandom } from "./random.js";
+
+const sectorBytes = 512;
+
+class FileContent {
+  #bytes = new Uint8Array(0);
+  size = 0;
+  /** As of the last sync. */
+  #durable = new Uint8Array(0);
+  /** Written since the last sync: offset and length of each write, in order. */
+  #unsynced: { readonly offset: number; readonly length: number }[] = [];
+
+  read(offset: number, length: number): Uint8Array {
+    return this.#bytes.slice(Math.min(offset, this.size), Math.min(offset + length, this.size));
+  }
+
+  write(offset: number, parts: readonly Uint8Array[]): void {
+    let at = offset;
+    for (const part of parts) {
+      this.#reserve(at + part.length);
+      this.#bytes.set(part, at);
+      at += part.length;
+    }
+    this.size = Math.max(this.size, at);
+    this.#unsynced.push({ offset, length: at - offset });
+  }
+
+  truncate(length: number): void {
+    this.#reserve(length);
+    if (length < this.size) this.#bytes.fill(0, length, this.size);
+    this.size = length;
+    this.#unsynced.push({ offset: length, length: 0 });
+  }
+
+  sync(): void {
+    this.#durable = this.#bytes.slice(0, this.size);
+    this.#unsynced = [];
+  }
+
+  /** Keeps what was synced and a random part of what was not. */
+  losePower(random: SimRandom, keepsUnsynced: number): void {
+    const kept = new Uint8Array(Math.max(this.#durable.length, this.size));
+    kept.set(this.#durable);
+    let size = this.#durable.length;
+    for (const { offset, length } of this.#unsynced) {
+      for (let sector = Math.floor(offset / sectorBytes) * sectorBytes; sector < offset + length; sector += sectorBytes) {
+        if (!random.chance(keepsUnsynced)) continue;
+        const lo = Math.max(sector, offset);
+        const hi = Math.min(sector + sectorBytes, offset + length, this.size);
+        if (hi <= lo) continue;
+        kept.set(this.#bytes.subarray(lo, hi), lo);
+        size = Math.max(size, hi);
+      }
+    }
+    this.#bytes = kept.slice(0, size);
+    this.size = size;
+    this.sync();
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(size, this.#bytes.length * 2, 4096));
+    grown.set(this.#bytes);
+    this.#bytes = grown;
+  }
+}
+
+export interface DiskFaults {
+  /** Milliseconds of one operation, on average. */
+  readonly latencyMs: number;
+  /** Chance that an operation takes `stallMs`. */
+  readonly stallChance: number;
+  readonly stallMs: number;
+  /** Chance that a sync fails, which must end the member. */
+  readonly syncErrorChance: number;
+  /** Chance that a sector written and not synced survives a power cut. */
+  readonly keepsUnsynced: number;
+}
+
+export const quietDisk: DiskFaults = {
+  latencyMs: 0.5,
+  stallChance: 0,
+  stallMs: 0,
+  syncErrorChance: 0,
+  keepsUnsynced: 0.5,
+};
+
+/** The files of one machine. */
+export class DiskContent {
+  readonly files: Map<string, FileContent> = new Map();
+  /** Names as of the last sync of their directory. */
+  #durableNames = new Map<string, FileContent>();
+  readonly directories: Set<string> = new Set();
+
+  syncDirectory(path: string): void {
+    for (const name of [...this.#durableNames.keys()]) if (parentOf(name) === path) this.#durableNames.delete(name);
+    for (const [name, file] of this.files) if (parentOf(name) === path) this.#durableNames.set(name, file);
+    // A directory that is renamed takes its files along; syncing its parent makes that durable.
+    for (const [name, file] of this.files) {
+      if (name.startsWith(`${path}/`) && this.#knows(file)) this.#durableNames.set(name, file);
+    }
+    for (const [name, file] of [...this.#durableNames]) {
+      if (name.startsWith(`${path}/`) && this.files.get(name) !== file) this.#durableNames.delete(name);
+    }
+  }
+
+  losePower(random: SimRandom, keepsUnsynced: number): void {
+    this.files.clear();
+    for (const [name, file] of this.#durableNames) this.files.set(name, file);
+    for (const file of this.files.values()) file.losePower(random, keepsUnsynced);
+  }
+
+  #knows(file: FileContent): boolean {
+    for (const known of this.#durableNames.values()) if (known === file) return true;
+    return false;
+  }
+}
+
+export class SimDisk implements Disk {
+  readonly #content: DiskContent;
+  readonly #incarnation: Incarnation;
+  readonly #random: SimRandom;
+  readonly #faults: () => DiskFaults;
+  readonly #locks: Set<string> = new Set();
+  #idleAt = 0;
+
+  constructor(content: DiskContent, incarnation: Incarnation, random: SimRandom, faults: () => DiskFaults) {
+    this.#content = content;
+    this.#incarnation = incarnation;
+    this.#random = random;
+    this.#faults = faults;
+  }
+
+  open(path: string, mode: OpenMode): Promise<DiskFile> {
+    return this.operate(() => {
+      let file = this.#content.files.get(path);
+      if (file === undefined && mode === "read") throw new DiskError("open", path, "ENOENT");
+      if (file === undefined) {
+        file = new FileContent();
+        this.#content.files.set(path, file);
+      }
+      return new SimFile(this, this.#incarnation, file, path);
+    });
+  }
+
+  readFile(path: string): Promise<Uint8Array | undefined> {
+    return this.operate(() => {
+      const file = this.#content.files.get(path);
+      return file?.read(0, file.size);
+    });
+  }
+
+  list(path: string): Promise<readonly string[]> {
+    return this.operate(() => {
+      const names = new Set<string>();
+      for (const name of [...this.#content.files.keys(), ...this.#content.directories]) {
+        if (name.startsWith(`${path}/`)) names.add(name.slice(path.length + 1).split("/")[0] ?? "");
+      }
+      return [...names].sort();
+    });
+  }
+
+  exists(path: string): Promise<boolean> {
+    return this.operate(() => this.#content.files.has(path) || this.#content.directories.has(path));
+  }
+
+  mode(): Promise<number> {
+    return this.operate(() => 0o700);
+  }
+
+  makeDirectory(path: string): Promise<void> {
+    return this.operate(() => {
+      for (let at = path; at !== "" && at !== "/"; at = parentOf(at)) this.#content.directories.add(at);
+    });
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.operate(() => {
+      const moved = (name: string): string | undefined => {
+        if (name === from) return to;
+        return name.startsWith(`${from}/`) ? to + name.slice(from.length) : undefined;
+      };
+      for (const [name, file] of [...this.#content.files]) {
+        const target = moved(name);
+        if (target === undefined) continue;
+        this.#content.files.delete(name);
+        this.#content.files.set(target, file);
+      }
+      for (const name of [...this.#content.directories]) {
+        const target = moved(name);
+        if (target === undefined) continue;
+        this.#content.directories.delete(name);
+        this.#content.directories.add(target);
+      }
+    });
+  }
+
+  remove(path: string): Promise<void> {
+    return this.operate(() => {
+      for (const name of [...this.#content.files.keys()]) {
+        if (name === path || name.startsWith(`${path}/`)) this.#content.files.delete(name);
+      }
+      for (const name of [...this.#content.directories]) {
+        if (name === path || name.startsWith(`${path}/`)) this.#content.directories.delete(name);
+      }
+    });
+  }
+
+  syncDirectory(path: string): Promise<void> {
+    return this.operate(() => this.#content.syncDirectory(path));
+  }
+
+  lock(path: string): Promise<DiskLock | undefined> {
+    return this.operate(() => {
+      if (this.#locks.has(path)) return undefined;
+      this.#locks.add(path);
+      return {
+        release: () => {
+          this.#locks.delete(path);
+          return Promise.resolve();
+        },
+      };
+    });
+  }
+
+  /** One operation after the other, each taking its time. */
+  operate<T>(operation: () => T): Promise<T> {
+    const { latencyMs, stallChance, stallMs } = this.#faults();
+    const now = this.#incarnation.world.now;
+    const duration = this.#random.chance(stallChance) ? stallMs : this.#random.exponential(latencyMs);
+    this.#idleAt = Math.max(this.#idleAt, now) + duration;
+    return this.#incarnation.complete(this.#idleAt - now, operation);
+  }
+
+  sync(file: FileContent, path: string): void {
+    if (this.#random.chance(this.#faults().syncErrorChance)) throw new DiskError("fdatasync", path, "EIO");
+    file.sync();
+  }
+}
+
+class SimFile implements DiskFile {
+  readonly #disk: SimDisk;
+  readonly #incarnation: Incarnation;
+  readonly #file: FileContent;
+  readonly #path: string;
+
+  constructor(disk: SimDisk, incarnation: Incarnation, file: FileContent, path: string) {
+    this.#disk = disk;
+    this.#incarnation = incarnation;
+    this.#file = file;
+    this.#path = path;
+  }
+
+  read(offset: number, length: number): Promise<Uint8Array> {
+    return this.#disk.operate(() => this.#file.read(offset, length));
+  }
+
+  write(offset: number, bytes: readonly Uint8Array[]): Promise<void> {
+    return this.#disk.operate(() => this.#file.write(offset, bytes));
+  }
+
+  writeAndSyncNow(offset: number, bytes: readonly Uint8Array[]): void {
+    if (!this.#incarnation.alive) return;
+    this.#file.write(offset, bytes);
+    this.#disk.sync(this.#file, this.#path);
+  }
+
+  writeAndSync(offset: number, bytes: readonly Uint8Array[]): Promise<void> {
+    // The write may reach the disk before, without or together with the sync: it counts as unsynced until then.
+    if (this.#incarnation.alive) this.#file.write(offset, bytes);
+    return this.#disk.operate(() => this.#disk.sync(this.#file, this.#path));
+  }
+
+  syncData(): Promise<void> {
+    return this.#disk.operate(() => this.#disk.sync(this.#file, this.#path));
+  }
+
+  truncate(length: number): Promise<void> {
+    return this.#disk.operate(() => this.#file.truncate(length));
+  }
+
+  zero(offset: number, length: number): Promise<void> {
+    return this.#disk.operate(() => this.#file.write(offset, [new Uint8Array(length)]));
+  }
+
+  size(): Promise<number> {
+    return this.#disk.operate(() => this.#file.size);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}

@@ -1,0 +1,70 @@
+/** The world of one incarnation of a member, under virtual time. */
+
+import { createHash } from "node:crypto";
+import { crc32c } from "@etcd-ts/api";
+import type { Clock, Digest, Env, Logger } from "@etcd-ts/server/internal";
+import type { Incarnation } from "./incarnation.js";
+import type { SimRandom } from "./random.js";
+import { DatabaseContent, SimDatabase } from "./sim-database.js";
+import { type DiskContent, type DiskFaults, SimDisk } from "./sim-disk.js";
+import type { SimNetworkFabric } from "./sim-network.js";
+
+/** What a machine keeps when its process ends. */
+export interface Machine {
+  readonly host: string;
+  readonly disk: DiskContent;
+  readonly databases: Map<string, DatabaseContent>;
+  /** Milliseconds of its clock per millisecond of the world. */
+  clockRate: number;
+  wallOffsetMs: number;
+}
+
+const digest: Digest = {
+  sha1: (bytes) => createHash("sha1").update(bytes).digest(),
+  sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+  crc32c,
+};
+
+/** Wall time of the world's beginning. */
+const epochMs = 1_700_000_000_000;
+
+export interface SimEnvOptions {
+  readonly incarnation: Incarnation;
+  readonly machine: Machine;
+  readonly random: SimRandom;
+  readonly fabric: SimNetworkFabric;
+  readonly diskFaults: () => DiskFaults;
+  readonly logger: Logger;
+  exited(code: number): void;
+}
+
+export function createSimEnv(options: SimEnvOptions): Env {
+  const { incarnation, machine, random, fabric, diskFaults, logger } = options;
+  const { world } = incarnation;
+  // A loop turn takes a little time, and what is deferred together runs together.
+  const loopTurnMs = 0.02;
+  const clock: Clock = {
+    now: () => world.now * machine.clockRate,
+    wallTime: () => epochMs + world.now + machine.wallOffsetMs,
+    setTimer: (delayMs, callback) => incarnation.schedule(delayMs / machine.clockRate, callback),
+    defer: (callback) => void incarnation.schedule(loopTurnMs, callback),
+  };
+  return {
+    clock,
+    random,
+    disk: new SimDisk(machine.disk, incarnation, random.split("disk"), diskFaults),
+    openDatabase: (directory) => {
+      let content = machine.databases.get(directory);
+      if (content === undefined) {
+        content = new DatabaseContent();
+        machine.databases.set(directory, content);
+      }
+      return new SimDatabase(content, incarnation, random.split("database"), () => diskFaults().latencyMs * 4);
+    },
+    network: fabric.connect(machine.host, incarnation),
+    digest,
+    logger,
+    process: { exit: (code) => options.exited(code), onSignal: () => {} },
+    fault: () => false,
+  };
+}
