@@ -206,7 +206,7 @@ export function* visitLive(
 }
 
 /** How many bytes of records cost as much as one key. */
-const bytesPerUnit = 2048;
+export const bytesPerUnit = 2048;
 
 function* readInKeyOrder(read: Read): Task<RangeResult> {
   const { index, records, request, atRevision, interval, budget, arena } = read;

@@ -9,7 +9,7 @@ import type { Change } from "../watch/source.js";
 import type { Budget, Task } from "./budget.js";
 import { ByteArena } from "./byte-arena.js";
 import type { KeyIndex } from "./key-index.js";
-import { type KeyInterval, type ReadBounds, visitLive } from "./range.js";
+import { bytesPerUnit, type KeyInterval, type ReadBounds, visitLive } from "./range.js";
 import { ReadView } from "./read-view.js";
 import { encodeChunk, type RecordMeta } from "./record.js";
 import type { RecordStore } from "./record-store.js";
@@ -150,7 +150,7 @@ export class WriteTxn {
     const prevKvs = new ByteArena();
     let deleted = 0;
     const deleteOne = (key: string, slot: number): boolean => {
-      if (options.prevKv) this.#records.append(this.#index.located, prevKvs, prevKvsTag);
+      if (options.prevKv) budget.left -= this.#records.append(this.#index.located, prevKvs, prevKvsTag) / bytesPerUnit;
       this.#tombstone(key, slot);
       deleted++;
       return true;
