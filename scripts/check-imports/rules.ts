@@ -188,8 +188,8 @@ function checkOrphans(
   return violations;
 }
 
-/** Where somebody is told to start a program: npm scripts, pages, the header of the program itself. */
-const startCommands = /\bnode (?:--\S+ )*((?:build|packages)\/[\w./-]+\.js)\b/g;
+/** A built program by its path, wherever it is named: in npm scripts, pages, its own header, where it is spawned. */
+const startCommands = /\b((?:build|packages\/[^/\s]+\/dist)\/[\w./-]+\.js)\b/g;
 
 /** Sources that package exports, launchers and written commands start with. */
 function entryFiles(files: Files, manifests: ReadonlyMap<string, Manifest>): ReadonlySet<string> {
