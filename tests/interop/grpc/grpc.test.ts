@@ -282,6 +282,8 @@ describe("curl", () => {
     expect(await ask("--http2-prior-knowledge", ...body, plain)).toBe("HTTP/2.0 /x?y=1 100000");
     expect(await ask("--cacert", files.cert, "--http2", tls)).toBe("HTTP/2.0 /x?y=1 0");
     expect(await ask("--cacert", files.cert, "--http1.1", tls)).toBe("HTTP/1.1 /x?y=1 0");
+    // An answer that does not wait for the body.
+    expect(await ask("--http2-prior-knowledge", ...body, plain.replace("/x", "/early"))).toBe("early");
     // curl's own offer to upgrade a plain connection is not taken up.
     expect(await ask("--http2", plain)).toBe("HTTP/1.1 /x?y=1 0");
   });

@@ -29,8 +29,9 @@ export function certificateFiles(certificate: Certificate): { readonly cert: str
   return files;
 }
 
-/** Answers every request with what it was. */
+/** Answers every request with what it was, but for /early without having read it. */
 const http: HttpHandler = (exchange) => {
+  if (exchange.target.startsWith("/early")) return exchange.respond(404, {}, "early");
   let size = 0;
   exchange.receive({
     onData: (bytes) => {

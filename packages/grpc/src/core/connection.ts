@@ -722,7 +722,8 @@ export class Http2Connection {
     if (stream.remoteEnded) this.#close(stream);
     else if (this.#isServer) {
       stream.sink = this.#discard(stream);
-      this.#lingering.push(stream);
+      if (stream.patient) stream.owedSinceMs = this.nowMs;
+      else this.#lingering.push(stream);
     }
   }
 

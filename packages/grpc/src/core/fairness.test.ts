@@ -78,6 +78,14 @@ describe("ten ranges of 10 MB beside a watch", () => {
     }
   });
 
+  it("are not held up by many small messages of one turn either", () => {
+    const { server, watch } = busy();
+    server.draining = true;
+    for (let i = 0; i < 100; i++) sendBytes(watch, new Uint8Array(4000));
+    const order = splitFrames(server.flush()).frames.filter(({ type }) => type === FrameType.data);
+    expect(order.slice(0, rangeCount + 1).filter(({ streamId }) => streamId === 1).length).toBeLessThanOrEqual(1);
+  });
+
   it("get equal shares", () => {
     const { server } = busy();
     server.draining = true;

@@ -35,6 +35,8 @@ export class Http2Exchange implements HttpExchange, StreamSink {
   constructor(connection: Http2Connection, stream: Http2Stream, head: RequestHead, peer: PeerInfo) {
     this.#connection = connection;
     this.#stream = stream;
+    // Clients of plain HTTP, curl for one, take an early end for a failure and lose the answer.
+    stream.patient = true;
     this.method = head.method;
     this.target = head.path;
     this.headers = headersOf(head);

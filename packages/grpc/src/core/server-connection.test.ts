@@ -608,6 +608,21 @@ describe("plain HTTP", () => {
     expect(kept?.ended).toBe(true);
   });
 
+  it("reads on when it has answered early, for a while", () => {
+    const early = (exchange: HttpExchange): void => exchange.respond(404, {}, "no");
+    const server = MemoryServer.started({ http: early, limits: { streamWindowBytes: 20_000 } });
+    const post: Pairs = [[":method", "POST"], ...get.slice(1)];
+    server.receive(headers(1, post));
+    expect(server.said().at(-1)).toBe('data 1 "no" end');
+    for (let i = 0; i < 10; i++) server.receive(data(1, new Uint8Array(10_000)));
+    expect(server.said()).toContain("windowUpdate 1 +10000");
+    server.receive(data(1, new Uint8Array(0), { endStream: true }), headers(3, post));
+    server.said();
+    expect(server.server.connection.streamCount).toBe(1);
+    server.advance(70_000);
+    expect(server.said()).toEqual(["resetStream 3 CANCEL"]);
+  });
+
   it("answers HEAD without a body", () => {
     const server = MemoryServer.started({ http });
     server.receive(headers(1, [[":method", "HEAD"], ...get.slice(1)], { endStream: true }));

@@ -52,6 +52,8 @@ export class Http2Stream {
   unreturnedBytes = 0;
   /** Bytes of body that content-length still promises; −1 = it said nothing. */
   contentBytesLeft = -1;
+  /** A server reads on when it has answered early, instead of telling the client to stop. */
+  patient = false;
   /** Since when the peer owes us the next bytes; −1 = it owes nothing. */
   owedSinceMs = -1;
 
