@@ -1,5 +1,6 @@
 /** Values of flags: how the text of each kind is read, and a typed record of one value for every flag. */
 
+import { assert } from "../assert.js";
 import { type FeatureGates, parseFeatureGates } from "./feature-gates.js";
 import { type FlagKind, type FlagName, type FlagSpec, flagNames, type flags, flagTable } from "./flags.js";
 import { parseBool, parseDuration, parseInteger } from "./go-values.js";
@@ -66,7 +67,7 @@ export class FlagValues {
   readonly #set = new Set<FlagName>();
 
   get<Name extends FlagName>(name: Name): FlagValue<Name> {
-    // `setText` and `setValue` hold what the flag's kind says, which the map's type cannot express.
+    // The setters keep what the flag's kind says, which the map's type cannot express.
     return (this.#values.get(name) ?? defaultValues.get(name)) as FlagValue<Name>;
   }
 
@@ -84,10 +85,12 @@ export class FlagValues {
     return undefined;
   }
 
+  /** For a flag of kind `duration`. */
   setDuration(name: FlagName, ms: number): void {
     this.#keep(name, ms);
   }
 
+  /** For a flag of kind `list` or `set`. */
   setList(name: FlagName, items: readonly string[]): void {
     this.#keep(name, flagTable[name].kind === "set" ? [...new Set(items)].sort() : [...items]);
   }
@@ -99,9 +102,10 @@ export class FlagValues {
 }
 
 const defaultValues: ReadonlyMap<FlagName, ValueOfKind[FlagKind]> = new Map(
-  flagNames.flatMap((name) => {
+  flagNames.map((name) => {
     const result = parseFlagText(flagTable[name], flagTable[name].default);
-    return result.kind === "ok" ? [[name, result.value] as const] : [];
+    assert(result.kind === "ok", `the default of --${name} can be read`);
+    return [name, result.value];
   }),
 );
 

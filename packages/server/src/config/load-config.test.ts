@@ -2,7 +2,7 @@ import { limits } from "@etcd-ts/api";
 import { describe, expect, test } from "vitest";
 import { parseInitialCluster } from "./build-config.js";
 import { type FlagName, flagNames, flagTable } from "./flags.js";
-import { type LoadResult, loadConfig } from "./load-config.js";
+import { configFromFlags, type LoadResult, loadConfig } from "./load-config.js";
 import type { MemberConfig } from "./member-config.js";
 
 interface Input {
@@ -390,5 +390,20 @@ describe("initial cluster", () => {
 
   test.each(["foo", "foo=", "a=http://a"])("%s is refused", (text) => {
     expect(parseInitialCluster(text).kind).toBe("refused");
+  });
+});
+
+describe("an embedded member", () => {
+  test("is configured by flags", () => {
+    const result = configFromFlags({ name: "e", "max-wals": "2" });
+    expect(result).toMatchObject({ kind: "run", config: { name: "e", maxWals: 2 } });
+    expect(configFromFlags({ nope: "1" }).kind).toBe("usage");
+  });
+
+  test("reads no file", () => {
+    expect(configFromFlags({ "config-file": "x.yml" })).toMatchObject({
+      kind: "refused",
+      error: "an embedded member takes flags only, not x.yml",
+    });
   });
 });

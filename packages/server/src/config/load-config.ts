@@ -99,5 +99,8 @@ function finish(
 export function configFromFlags(flagTexts: Readonly<Record<string, string>>): LoadResult {
   const argv = Object.entries(flagTexts).map(([name, text]) => `--${name}=${text}`);
   const host = { defaultHost: undefined };
-  return loadConfig({ argv, environment: {}, host, readFile: () => "", version: "" });
+  const readFile = (path: string) => {
+    throw new Error(`an embedded member takes flags only, not ${path}`);
+  };
+  return loadConfig({ argv, environment: {}, host, readFile, version: "" });
 }
