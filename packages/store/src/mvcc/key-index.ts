@@ -10,7 +10,7 @@
  *     compact(5) → [{5t}, {}]                  compact(6) → the key is gone
  *
  * Layout. A key has a *slot*: a number naming one row of columns in typed arrays, where the newest revision lives. Older
- * revisions, if there are any, are in a `History`. A tombstone as the newest revision is a negative version. Keys are
+ * revisions are in a list of numbers, if there are any. A tombstone as the newest revision is a negative version. Keys are
  * ordered in chunks of a two-level sorted array; a chunk counts its live keys, so that counting skips whole chunks.
  *
  * Invariants: every key in the map is in exactly one chunk; chunks are not empty, and ascending; a key has at least one
@@ -48,14 +48,6 @@ interface ClosedGeneration {
   revs: number[];
 }
 
-/** Revisions older than the newest. */
-interface History {
-  /** main, sub of the newest generation's older revisions, ascending. */
-  revs: number[];
-  /** Older generations, ascending; undefined when there is none. */
-  closed: ClosedGeneration[] | undefined;
-}
-
 interface Chunk {
   readonly id: number;
   keys: string[];
@@ -65,6 +57,8 @@ interface Chunk {
   /** No key of the chunk has a newer revision than this main. */
   newestMain: number;
 }
+
+const noGenerations: readonly ClosedGeneration[] = [];
 
 /** A key's revision as a read at some revision finds it. */
 export interface Located {
@@ -88,7 +82,10 @@ export class KeyIndex {
   #chunkById: (Chunk | undefined)[] = [];
   readonly #freeChunkIds: number[] = [];
   readonly #pages: Float64Array[] = [];
-  readonly #histories: (History | undefined)[] = [];
+  /** By slot: main, sub of the newest generation's older revisions, ascending; undefined when there is none. */
+  readonly #older: (number[] | undefined)[] = [];
+  /** By slot: generations older than the newest, ascending; few keys have any. */
+  readonly #closed = new Map<number, ClosedGeneration[]>();
   readonly #freeSlots: number[] = [];
   /** Where all keys are while the index is being restored. */
   #scratch: Chunk | undefined;
@@ -131,15 +128,14 @@ export class KeyIndex {
   }
 
   #locateOlder(slot: number, atRevision: number, newestVersion: number, newestCreated: number): boolean {
-    const history = this.#histories[slot];
-    if (history === undefined) return false;
-    const { revs, closed } = history;
-    if (revs.length > 0 && (revs[0] as number) <= atRevision) {
-      // The newest revision is one more version than `revs` holds.
-      return this.#locateIn(revs, atRevision, newestCreated, newestVersion - 1);
+    const older = this.#older[slot];
+    if (older !== undefined && (older[0] as number) <= atRevision) {
+      // The newest revision is one more version than `older` holds.
+      return this.#locateIn(older, atRevision, newestCreated, newestVersion - 1);
     }
-    for (let index = (closed?.length ?? 0) - 1; index >= 0; index--) {
-      const generation = (closed as ClosedGeneration[])[index] as ClosedGeneration;
+    const closed = this.#closed.get(slot) ?? noGenerations;
+    for (let index = closed.length - 1; index >= 0; index--) {
+      const generation = closed[index] as ClosedGeneration;
       if ((generation.revs.at(-2) as number) <= atRevision) return false;
       if ((generation.revs[0] as number) <= atRevision) {
         return this.#locateIn(generation.revs, atRevision, generation.created, generation.version);
@@ -223,10 +219,9 @@ export class KeyIndex {
   /** Whether revision (main, sub) of the slot's key is in the index. */
   contains(slot: number, main: number, sub: number): boolean {
     if (this.#get(slot, columnMain) === main && this.#get(slot, columnSub) === sub) return true;
-    const history = this.#histories[slot];
-    if (history === undefined) return false;
-    if (includesRevision(history.revs, main, sub)) return true;
-    return history.closed?.some((generation) => includesRevision(generation.revs, main, sub)) ?? false;
+    const older = this.#older[slot];
+    if (older !== undefined && includesRevision(older, main, sub)) return true;
+    return this.#closed.get(slot)?.some((generation) => includesRevision(generation.revs, main, sub)) ?? false;
   }
 
   /**
@@ -272,31 +267,33 @@ export class KeyIndex {
     chunk.live--;
   }
 
-  /** Moves the newest revision to the history and makes (main, sub) the newest one. */
+  /** Makes the newest revision an older one and (main, sub) the newest one. */
   #advance(slot: number, main: number, sub: number): Chunk {
     const page = this.#pages[slot >>> pageShift] as Float64Array;
     const base = (slot & pageMask) * columnCount;
     const newestMain = page[base + columnMain] as number;
     const newestSub = page[base + columnSub] as number;
     assert(main > newestMain || (main === newestMain && sub > newestSub), "revisions of a key ascend");
-    let history = this.#histories[slot];
-    if (history === undefined) {
-      history = { revs: [newestMain, newestSub], closed: undefined };
-      this.#histories[slot] = history;
-    } else {
-      history.revs.push(newestMain, newestSub);
-    }
+    let revs = this.#older[slot];
+    if (revs === undefined) revs = [newestMain, newestSub];
+    else revs.push(newestMain, newestSub);
     const version = page[base + columnVersion] as number;
     if (version < 0) {
-      history.closed ??= [];
-      history.closed.push({ created: page[base + columnCreated] as number, version: -version, revs: history.revs });
-      history.revs = [];
+      this.#close(slot, { created: page[base + columnCreated] as number, version: -version, revs });
+      revs = undefined;
     }
+    this.#older[slot] = revs;
     page[base + columnMain] = main;
     page[base + columnSub] = sub;
     const chunk = this.#chunkById[page[base + columnChunk] as number] as Chunk;
     if (chunk.newestMain < main) chunk.newestMain = main;
     return chunk;
+  }
+
+  #close(slot: number, generation: ClosedGeneration): void {
+    const closed = this.#closed.get(slot);
+    if (closed === undefined) this.#closed.set(slot, [generation]);
+    else closed.push(generation);
   }
 
   // --- restoring ---
@@ -371,27 +368,28 @@ export class KeyIndex {
   }
 
   #compactSlot(slot: number, atRevision: number): "removed" | "kept" | "newer" {
-    const history = this.#histories[slot];
     const main = this.#get(slot, columnMain);
     if (main < atRevision && this.isDeleted(slot)) return "removed";
-    if (history === undefined) return main <= atRevision ? "kept" : "newer";
-    const closed = history.closed ?? [];
-    const generationAt = closed.findIndex((generation) => (generation.revs.at(-2) as number) >= atRevision);
-    if (generationAt >= 0) {
-      const generation = closed[generationAt] as ClosedGeneration;
-      const index = lastAtOrBelow(generation.revs, atRevision);
-      if (index > 0) generation.revs = generation.revs.slice(index * 2);
-      if (generationAt > 0) history.closed = closed.slice(generationAt);
-      return index >= 0 ? "kept" : "newer";
+    const closed = this.#closed.get(slot);
+    if (closed !== undefined) {
+      const generationAt = closed.findIndex((generation) => (generation.revs.at(-2) as number) >= atRevision);
+      if (generationAt >= 0) {
+        closed.splice(0, generationAt);
+        const generation = closed[0] as ClosedGeneration;
+        const index = lastAtOrBelow(generation.revs, atRevision);
+        if (index > 0) generation.revs = generation.revs.slice(index * 2);
+        return index >= 0 ? "kept" : "newer";
+      }
+      this.#closed.delete(slot);
     }
-    history.closed = undefined;
     if (main <= atRevision) {
-      this.#histories[slot] = undefined;
+      this.#older[slot] = undefined;
       return "kept";
     }
-    const index = lastAtOrBelow(history.revs, atRevision);
-    if (index > 0) history.revs = history.revs.slice(index * 2);
-    if (history.revs.length === 0) this.#histories[slot] = undefined;
+    const older = this.#older[slot];
+    if (older === undefined) return "newer";
+    const index = lastAtOrBelow(older, atRevision);
+    if (index > 0) this.#older[slot] = older.slice(index * 2);
     return index >= 0 ? "kept" : "newer";
   }
 
@@ -405,7 +403,8 @@ export class KeyIndex {
     chunk.keys.splice(keyAt, 1);
     chunk.slots.splice(keyAt, 1);
     if (!this.isDeleted(slot)) chunk.live--;
-    this.#histories[slot] = undefined;
+    this.#older[slot] = undefined;
+    this.#closed.delete(slot);
     this.#freeSlots.push(slot);
     if (chunk.keys.length === 0) {
       this.#chunks.splice(chunkAt, 1);
@@ -485,8 +484,8 @@ export class KeyIndex {
   #addSlot(main: number, sub: number, created: number, version: number, position: number, chunkId: number): number {
     let slot = this.#freeSlots.pop();
     if (slot === undefined) {
-      slot = this.#histories.length;
-      this.#histories.push(undefined);
+      slot = this.#older.length;
+      this.#older.push(undefined);
       if ((slot & pageMask) === 0) this.#pages.push(new Float64Array(slotsPerPage * columnCount));
     }
     const page = this.#pages[slot >>> pageShift] as Float64Array;
