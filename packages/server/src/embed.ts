@@ -12,14 +12,16 @@ import { configFromFlags } from "./config/load-config.js";
 import type { MemberConfig } from "./config/member-config.js";
 import type { MemberUrl } from "./config/member-url.js";
 import type { Env } from "./env.js";
-import { createClientHandler, createMetricsHandler, type HandlerParts } from "./http/client-handler.js";
+import { createClientHandler, createMetricsHandler, type HandlerParts, versionBody } from "./http/client-handler.js";
 import { createGateway } from "./http/gateway.js";
+import { countCalls } from "./metrics/counted-services.js";
 import { MemberMetrics } from "./metrics/member-metrics.js";
 import { MetricsRegistry } from "./metrics/registry.js";
 import { openMember } from "./node/bootstrap.js";
 import { BootstrapError } from "./node/bootstrap-error.js";
 import type { Member } from "./node/member.js";
 import { memberProbe } from "./node/probe.js";
+import { promoteHere } from "./node/promotion.js";
 import { publishAttributes } from "./node/publisher.js";
 import { VersionMonitor } from "./node/version-monitor.js";
 import { PeerNetwork } from "./peers/peer-network.js";
@@ -85,7 +87,10 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
         advertisedUrls: config.initialAdvertisePeerUrls.map((url) => url.text),
         electionMs: config.electionMs,
         requestTimeoutMs: requestTimeoutMs(config),
-        promotion: { strictReconfigCheck: config.strictReconfigCheck },
+        endpoints: {
+          versionBody: (asked) => versionBody(memberProbe(asked)),
+          promote: (asked, id, done) => void promoteHere(asked, id, config, done),
+        },
         removed: () => failed(new Error("the member has been permanently removed from the cluster")),
       });
       return peers;
@@ -96,12 +101,13 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
     registerProcess: registerProcessMetrics,
   });
   const health = new HealthService();
-  const services = memberServices(member, health, {
+  const handlers = memberServices(member, health, {
     maxTxnOps: config.maxTxnOps,
     maxRequestBytes: config.maxRequestBytes,
     strictReconfigCheck: config.strictReconfigCheck,
     progressNotifyMs: config.watchProgressNotifyIntervalMs,
   });
+  const services = countCalls(handlers, metrics, () => env.clock.now());
   const handlerParts: HandlerParts = {
     probe: memberProbe(member),
     counts: metrics,

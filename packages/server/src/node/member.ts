@@ -339,6 +339,10 @@ export class Member {
     return this.#loop.isLeader;
   }
 
+  get isLearner(): boolean {
+    return this.membership.member(this.memberId)?.isLearner ?? false;
+  }
+
   get committedIndex(): number {
     return this.#committedIndex;
   }
@@ -398,7 +402,7 @@ export class Member {
     metrics.clusterVersion = (this.membership.clusterVersion() ?? "").split(".").slice(0, 2).join(".");
     metrics.hasLeader = this.leader === 0n ? 0 : 1;
     metrics.isLeader = this.isLeader ? 1 : 0;
-    metrics.isLearner = this.membership.member(this.memberId)?.isLearner === true ? 1 : 0;
+    metrics.isLearner = this.isLearner ? 1 : 0;
     metrics.proposalsCommitted = this.#committedIndex;
     metrics.proposalsApplied = this.#applier.index;
     metrics.proposalsPending = this.#proposals.count;

@@ -22,7 +22,7 @@ export function memberProbe(member: Member): MemberProbe {
   return {
     alarms: () => member.alarms.get(0).map((alarm) => alarmNames[alarm.alarm] ?? "UNKNOWN"),
     hasLeader: () => member.leader !== 0n,
-    isLearner: () => member.membership.member(member.memberId)?.isLearner ?? false,
+    isLearner: () => member.isLearner,
     serializableRead: () => Promise.resolve(undefined),
     linearizableRead: () =>
       new Promise((resolve) => {

@@ -17,9 +17,7 @@ import {
 } from "@etcd-ts/api/leasepb";
 import { memberToJson, stringifyExact } from "@etcd-ts/store";
 import type { ServedRequest } from "../env.js";
-import { versionBody } from "../http/client-handler.js";
 import type { Member } from "../node/member.js";
-import { type PromotionOptions, promoteHere } from "../node/promotion.js";
 import type { Refusal } from "../node/refusal.js";
 import { readBody } from "./body.js";
 import { hexId } from "./identity.js";
@@ -32,13 +30,21 @@ const promotePrefix = "/members/promote/";
 const hashBodyBytesMax = 4096;
 const protobuf = { "content-type": "application/protobuf" };
 
+/** What the endpoints need besides the member. */
+export interface EndpointPorts {
+  /** The body of `/version`. */
+  versionBody(member: Member): string;
+  /** Promotes a learner on this member, which must lead. */
+  promote(member: Member, id: bigint, done: (refusal: Refusal | undefined) => void): void;
+}
+
 export class PeerEndpoints {
   readonly #member: Member;
-  readonly #promotion: PromotionOptions;
+  readonly #ports: EndpointPorts;
 
-  constructor(member: Member, promotion: PromotionOptions) {
+  constructor(member: Member, ports: EndpointPorts) {
     this.#member = member;
-    this.#promotion = promotion;
+    this.#ports = ports;
   }
 
   /** Answers a request if its path is one of these; false when it is not. */
@@ -46,7 +52,9 @@ export class PeerEndpoints {
     const path = request.target.split("?")[0] ?? "";
     switch (path) {
       case "/version":
-        this.#get(request, () => request.respond(200, { "content-type": "application/json" }, this.#version()));
+        this.#get(request, () =>
+          request.respond(200, { "content-type": "application/json" }, this.#ports.versionBody(this.#member)),
+        );
         return true;
       case "/members":
         this.#get(request, () => {
@@ -79,14 +87,6 @@ export class PeerEndpoints {
     return { "x-etcd-cluster-id": hexId(this.#member.clusterId) };
   }
 
-  #version(): string {
-    const member = this.#member;
-    return versionBody({
-      clusterVersion: () => member.membership.clusterVersion(),
-      storageVersion: () => member.storageVersion || undefined,
-    });
-  }
-
   #members(): string {
     return `${stringifyExact(this.#member.membership.members().map(memberToJson))}\n`;
   }
@@ -107,7 +107,7 @@ export class PeerEndpoints {
     const headers = { ...this.#clusterHeader(), ...plain };
     if (request.method !== "POST") return request.respond(405, { ...plain, allow: "POST" }, "Method Not Allowed\n");
     if (!/^\d{1,20}$/.test(idText)) return request.respond(404, headers, `member ${idText} not found in cluster\n`);
-    promoteHere(this.#member, BigInt(idText), this.#promotion, (refusal) => {
+    this.#ports.promote(this.#member, BigInt(idText), (refusal) => {
       if (refusal === undefined) {
         const json = { ...this.#clusterHeader(), "content-type": "application/json" };
         return request.respond(200, json, this.#members());

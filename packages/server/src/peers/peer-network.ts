@@ -8,12 +8,11 @@ import type { MembershipEffect } from "@etcd-ts/store";
 import type { Env, Listener, ServedRequest } from "../env.js";
 import type { LeaseForwarding } from "../node/leases.js";
 import type { Member, PeerTransport } from "../node/member.js";
-import type { PromotionOptions } from "../node/promotion.js";
 import type { Refusal } from "../node/refusal.js";
 import { serverVersion } from "../version.js";
 import type { LeaderLookup } from "./leader-requests.js";
 import { forwardLeases } from "./lease-forwarding.js";
-import { PeerEndpoints } from "./peer-endpoints.js";
+import { type EndpointPorts, PeerEndpoints } from "./peer-endpoints.js";
 import { forwardPromotion } from "./promotion-forwarding.js";
 import { Transport } from "./transport.js";
 
@@ -24,7 +23,7 @@ export interface PeerNetworkOptions {
   readonly advertisedUrls: readonly string[];
   readonly electionMs: number;
   readonly requestTimeoutMs: number;
-  readonly promotion: PromotionOptions;
+  readonly endpoints: EndpointPorts;
   /** This member was removed from the cluster: it must stop. */
   removed(): void;
 }
@@ -79,7 +78,7 @@ export class PeerNetwork implements PeerTransport {
     listenUrls: readonly string[],
   ): Promise<void> {
     this.#member = member;
-    this.#endpoints = new PeerEndpoints(member, this.#options.promotion);
+    this.#endpoints = new PeerEndpoints(member, this.#options.endpoints);
     for (const [id, peerUrls] of firstPeers) this.#transport.addPeer(id, peerUrls);
     for (const url of listenUrls) {
       this.#listeners.push(await this.#options.env.network.serve(url, (request) => this.#serve(request)));

@@ -36,7 +36,7 @@ export function maintenanceServices(member: Member): ServiceTable {
         raftIndex: member.committedIndex,
         raftAppliedIndex: member.appliedIndex,
         raftTerm: member.appliedTerm,
-        isLearner: membership.member(member.memberId)?.isLearner ?? false,
+        isLearner: member.isLearner,
         storageVersion: member.storageVersion,
         errors,
         downgradeInfo: { enabled: downgrade.enabled, targetVersion: downgrade.targetVersion },

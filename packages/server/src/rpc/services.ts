@@ -1,5 +1,6 @@
 /** All gRPC services of a member, behind the checks that every call passes first. */
 
+import { kv, maintenance } from "@etcd-ts/api";
 import type { MethodHandler, ServerCall, ServiceTable } from "@etcd-ts/grpc";
 import type { Member } from "../node/member.js";
 import { type ClusterServiceOptions, clusterServices } from "./cluster.js";
@@ -26,17 +27,19 @@ export function memberServices(member: Member, health: HealthService, options: S
     maintenanceServices(member),
   ];
   for (const service of services) {
-    for (const [path, handler] of service) table.set(path, admitting(member, leaderless, handler));
+    for (const [path, handler] of service) table.set(path, admitting(member, leaderless, path, handler));
   }
   for (const [path, handler] of health.table()) table.set(path, handler);
   return table;
 }
 
-function admitting(member: Member, monitor: LeaderMonitor, handler: MethodHandler): MethodHandler {
+/** Source: etcd server/etcdserver/api/v3rpc/interceptor.go. */
+function admitting(member: Member, monitor: LeaderMonitor, path: string, handler: MethodHandler): MethodHandler {
   if (handler.kind === "request") {
     return {
       kind: "request",
       handle: (call, request) => {
+        if (member.isLearner && !isServedByLearners(path, request)) return refuse(call, "notSupportedForLearner");
         if (requiresLeader(call) && member.leader === 0n) return refuse(call, "noLeader");
         handler.handle(call, request);
       },
@@ -45,6 +48,10 @@ function admitting(member: Member, monitor: LeaderMonitor, handler: MethodHandle
   return {
     kind: "stream",
     open: (call) => {
+      if (member.isLearner) {
+        refuse(call, "notSupportedForLearner");
+        return ignored;
+      }
       if (requiresLeader(call)) {
         if (member.leader === 0n) {
           refuse(call, "noLeader");
@@ -58,6 +65,18 @@ function admitting(member: Member, monitor: LeaderMonitor, handler: MethodHandle
 }
 
 const ignored = { onMessage: (): void => {}, onHalfClose: (): void => {} };
+
+/** A learner answers for itself, from its own data. */
+function isServedByLearners(path: string, request: Uint8Array): boolean {
+  if (path === maintenance.status.path || path === maintenance.snapshot.path) return true;
+  if (path !== kv.range.path) return false;
+  try {
+    return kv.range.request.decode(request).serializable;
+  } catch {
+    // The handler says what is wrong with it.
+    return true;
+  }
+}
 
 /** Source: etcd api/v3rpc/rpctypes/metadatafields.go. */
 function requiresLeader(call: ServerCall): boolean {
