@@ -213,7 +213,8 @@ export class Http2Connection {
 
   /** What to write to the socket now. Each chunk goes back to the pool once written, with `sent`. */
   flush(): readonly OutputChunk[] {
-    this.#flushWanted = false;
+    // What sinks send from within the flush leaves with it.
+    this.#flushWanted = true;
     this.#resetLingering();
     const chunks = this.#scheduler.flush();
     this.#flushWanted = false;
@@ -223,7 +224,7 @@ export class Http2Connection {
   /** The socket has let go of this many flushed bytes. */
   sent(bytes: number): void {
     this.#scheduler.inFlightBytes -= bytes;
-    if (this.#scheduler.unsentBytes > 0) this.#wantFlush();
+    if (this.#scheduler.waiting) this.#wantFlush();
   }
 
   /** True while nothing more should be read: the peer does not read our answers to its control frames. */
@@ -698,7 +699,7 @@ export class Http2Connection {
         return this.#streamError(streamId, ErrorCode.flowControlError, "stream window too large");
       }
     }
-    if (this.#scheduler.unsentBytes > 0) this.#wantFlush();
+    if (this.#scheduler.waiting) this.#wantFlush();
   }
 
   // --- streams ---

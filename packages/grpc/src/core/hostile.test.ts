@@ -233,6 +233,20 @@ describe("slowness", () => {
     expect(server.server.connection.congested).toBe(false);
   });
 
+  it("asks to go on when the socket takes bytes again, also for a status alone", () => {
+    const server = MemoryServer.started({ services, limits: { socketBytesMax: 1000 } });
+    server.draining = false;
+    server.receive(request(1, "/test.Echo/Unary", "x".repeat(2000)));
+    const framed = server.flush().length;
+    expect(framed).toBeGreaterThan(2000);
+    server.receive(request(3, "/test.Echo/Fail", "5 gone"));
+    expect(server.flush()).toHaveLength(0);
+    const wakes = server.wakes;
+    server.server.connection.sent(framed);
+    expect(server.wakes).toBe(wakes + 1);
+    expect(server.said().at(-1)).toContain("headers 3 :status=200");
+  });
+
   it("wants to read no more when answers to control frames pile up", () => {
     const limits = {
       socketBytesMax: 0,

@@ -67,9 +67,9 @@ export class SendScheduler {
     return this.framedBytes > this.#limits.socketBytesMax + framePayloadBytesMax + this.#limits.controlBytesMax;
   }
 
-  /** Nothing waits, here or in the socket. */
-  get idle(): boolean {
-    return this.#firstReady === undefined && this.framedBytes === 0;
+  /** Streams wait for their turn; they get it as soon as the socket has room. */
+  get waiting(): boolean {
+    return this.#firstReady !== undefined;
   }
 
   /** Makes room in `target` for control frames of `size` bytes and returns where. */

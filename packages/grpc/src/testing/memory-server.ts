@@ -25,6 +25,8 @@ export class MemoryServer {
   readonly server: ServerConnection;
   nowMs = 0;
   over: string | undefined;
+  /** How often the server has asked to be flushed. */
+  wakes = 0;
   /** While false, the "socket" takes bytes but never lets go of them. */
   draining = true;
   readonly #pool = new ChunkPool();
@@ -44,7 +46,9 @@ export class MemoryServer {
         peer: options.peer ?? { address: "test:1", tls: false, commonName: undefined },
       },
       {
-        onOutput: () => undefined,
+        onOutput: () => {
+          this.wakes++;
+        },
         onOver: (why) => {
           this.over = why;
         },
