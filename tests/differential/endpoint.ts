@@ -1,7 +1,7 @@
 /** Runs operations on one server and says what came back, in comparable form. */
 
 import { Client, type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
-import type { Fields, Operation, RelativeRevision } from "./program.js";
+import { briefLeaseId, type Fields, type Operation, type RelativeRevision } from "./program.js";
 import { damaged, type Schema } from "./schema.js";
 
 /** What one operation gave: a status, and on success the answers. */
@@ -66,6 +66,8 @@ export class Endpoint {
       }
       case "keepAlive":
         return this.#keepAlive(operation.id);
+      case "briefLease":
+        return this.#briefLease(operation.ttl);
       case "watch":
         await (await this.#watchStream(operation.stream)).create(this.#resolve(operation.request));
         return { ...succeeded, answers: [] };
@@ -114,6 +116,14 @@ export class Endpoint {
       last = answer ?? {};
     }
     return { ...last, kvs };
+  }
+
+  async #briefLease(ttl: number): Promise<Outcome> {
+    const grant = this.#schema.encode("LeaseGrantRequest", { ID: briefLeaseId, TTL: ttl });
+    const granted = await this.#call("/etcdserverpb.Lease/LeaseGrant", grant);
+    const revoke = this.#schema.encode("LeaseRevokeRequest", { ID: briefLeaseId });
+    const revoked = await this.#call("/etcdserverpb.Lease/LeaseRevoke", revoke);
+    return { ...granted, answers: [granted, revoked] };
   }
 
   #keepAlive(id: number): Promise<Outcome> {

@@ -20,6 +20,8 @@ export type Operation =
   /** A request with its encoding changed by `damage`. */
   | { readonly kind: "raw"; readonly path: string; readonly request: Fields; readonly damage: Damage }
   | { readonly kind: "keepAlive"; readonly id: number }
+  /** Grants a lease of the shortest lifetime and revokes it before that has passed. */
+  | { readonly kind: "briefLease"; readonly ttl: number }
   | { readonly kind: "watch"; readonly stream: number; readonly request: Fields }
   | { readonly kind: "cancel"; readonly stream: number; readonly watchId: number };
 
@@ -42,7 +44,8 @@ export interface ProgramOptions {
 
 export const namespace = "p/";
 /** The leases programs may use; all are revoked before a program starts. */
-export const leaseIds: readonly number[] = [7001, 7002, 7003];
+export const leaseIds: readonly number[] = [7001, 7002, 7003, 9999, -1];
+export const briefLeaseId = 7004;
 
 const operationsMax = 24;
 const watchStreams = 2;
@@ -132,11 +135,7 @@ function revision(random: Random): RelativeRevision | number {
 }
 
 function leaseId(random: Random): number {
-  return random.weighted([
-    [12, random.pick(leaseIds)],
-    [1, 9999],
-    [1, -1],
-  ]);
+  return random.chance(7) ? random.pick([9999, -1]) : random.pick([7001, 7002, 7003]);
 }
 
 function putRequest(random: Random): Fields {
@@ -241,13 +240,14 @@ function boundedDelete(random: Random): Fields {
 function leaseOperation(random: Random): Operation {
   const id = leaseId(random);
   // Long enough to outlive the program, or not allowed.
-  const ttl = random.pick([500, 600, 500, 600, 500, 600, 0, -1, 9_000_000_001]);
+  const ttl = random.pick([500, 600, 500, 600, 500, 600, 9_000_000_001]);
   return random.weighted<() => Operation>([
     [5, () => call(`${lease}LeaseGrant`, { ID: id, TTL: ttl })],
     [3, () => call(`${lease}LeaseRevoke`, { ID: id })],
     [3, () => call(`${lease}LeaseTimeToLive`, { ID: id, keys: random.chance(2) })],
     [2, () => call(`${lease}LeaseLeases`, {})],
     [1, () => ({ kind: "keepAlive", id })],
+    [1, () => ({ kind: "briefLease", ttl: random.pick([0, -1, 1]) })],
   ])();
 }
 
