@@ -184,6 +184,7 @@ describe("order", () => {
       next = step.next;
       kept += step.kept;
     }
+    index.validate();
     expect(kept).toBe(26);
     expect(index.size).toBe(26);
     expect(keysIn(index, "", undefined)).toHaveLength(26);

@@ -407,13 +407,49 @@ export class KeyIndex {
     this.#closed.delete(slot);
     this.#freeSlots.push(slot);
     if (chunk.keys.length === 0) {
-      this.#chunks.splice(chunkAt, 1);
-      this.#firstKeys.splice(chunkAt, 1);
-      this.#chunkById[chunk.id] = undefined;
-      this.#freeChunkIds.push(chunk.id);
-    } else if (keyAt === 0) {
-      this.#firstKeys[chunkAt] = chunk.keys[0] as string;
+      this.#dropChunk(chunkAt);
+      return;
     }
+    if (keyAt === 0) this.#firstKeys[chunkAt] = chunk.keys[0] as string;
+    const right = this.#chunks[chunkAt + 1];
+    if (right !== undefined && chunk.keys.length + right.keys.length <= this.#chunkKeysMax / 2) {
+      chunk.keys.push(...right.keys);
+      for (const moved of right.slots) this.#adopt(chunk, moved);
+      this.#dropChunk(chunkAt + 1);
+    }
+  }
+
+  #dropChunk(chunkAt: number): void {
+    const { id } = this.#chunks[chunkAt] as Chunk;
+    this.#chunks.splice(chunkAt, 1);
+    this.#firstKeys.splice(chunkAt, 1);
+    this.#chunkById[id] = undefined;
+    this.#freeChunkIds.push(id);
+  }
+
+  /** Throws unless the invariants above hold; for tests. */
+  validate(): void {
+    let previous: string | undefined;
+    let keyCount = 0;
+    for (const [chunkAt, chunk] of this.#chunks.entries()) {
+      assert(chunk.keys.length > 0 && chunk.keys.length <= this.#chunkKeysMax, "a chunk is neither empty nor too long");
+      assert(chunk.keys.length === chunk.slots.length, "a chunk has a slot for each key");
+      assert(this.#firstKeys[chunkAt] === chunk.keys[0], "the first keys are those of the chunks");
+      assert(this.#chunkById[chunk.id] === chunk, "a chunk is found by its id");
+      let live = 0;
+      for (const [keyAt, key] of chunk.keys.entries()) {
+        const slot = chunk.slots[keyAt] as number;
+        assert(previous === undefined || previous < key, "keys ascend");
+        assert(this.slotOf(key) === slot, "a key's slot is that of the map");
+        assert(this.#get(slot, columnChunk) === chunk.id, "a slot knows its chunk");
+        assert(this.#get(slot, columnMain) <= chunk.newestMain, "no key of a chunk is newer than the chunk");
+        if (!this.isDeleted(slot)) live++;
+        previous = key;
+      }
+      assert(live === chunk.live, "a chunk counts its live keys");
+      keyCount += chunk.keys.length;
+    }
+    assert(keyCount === this.size, "every key is in one chunk");
   }
 
   // --- chunks and slots ---

@@ -103,6 +103,11 @@ export class Mvcc implements WatchSource {
     return this.#index.size;
   }
 
+  /** Throws unless the index keeps its invariants; for tests. */
+  validate(): void {
+    this.#index.validate();
+  }
+
   /** Sets who is told of published transactions; there is one. */
   setListener(listener: PublishedListener): void {
     this.#listener = listener;

@@ -84,6 +84,7 @@ class Run {
   /** Compares every row of the database, the hash at every revision and every lease. */
   audit(): void {
     this.#store.compactAll();
+    this.#store.mvcc.validate();
     const rows: string[] = [];
     this.#store.mvcc.scanRecords(0, Number.MAX_SAFE_INTEGER, (main, sub, tombstone, value) => {
       const record = decodeRecord(value);
