@@ -1,22 +1,50 @@
 /**
- * Power cuts of a process that writes a log and a database.
+ * Power cuts of the real member under load, and of a smaller process that writes a log and a database.
  *
- *   node build/scripts/soak.js power-loss [--cuts 2000] [--seed 1]
+ *   node build/scripts/soak.js power-loss [--member-cuts 500] [--cuts 1000] [--seed 1]
  *
- * Each seed decides on one to four lives, each but the last killed at some operation or stopped by a sync that fails,
+ * Of the smaller process, each seed decides on one to four lives, each but the last killed at some operation or stopped by a sync that fails,
  * and cuts the power 25 times in the log of what they did. Needs gcc.
  */
 
 import { Lives } from "../../tests/robustness/support/lives.js";
+import { cutMember } from "../../tests/robustness/support/member-faults.js";
+import { option } from "../../tests/robustness/support/options.js";
 import { seededDraw } from "../../tests/robustness/support/random.js";
 
 const cutsPerSeed = 25;
 
+const memberCutsPerRun = 50;
+
 export async function run(args: string[]): Promise<{ passed: number; failed: number }> {
-  const cuts = option(args, "--cuts", 2000);
+  const seed = option(args, "--seed", 1);
+  const member = await cutMembers(option(args, "--member-cuts", 500), seed);
+  const writer = await cutWriters(option(args, "--cuts", 1000), seed);
+  return { passed: member.passed + writer.passed, failed: member.failed + writer.failed };
+}
+
+async function cutMembers(cuts: number, firstSeed: number): Promise<{ passed: number; failed: number }> {
   let passed = 0;
   let failed = 0;
-  for (let seed = option(args, "--seed", 1); passed + failed < cuts; seed++) {
+  for (let seed = firstSeed; passed + failed < cuts; seed++) {
+    await cutMember({
+      count: Math.min(memberCutsPerRun, cuts - passed - failed),
+      draw: seededDraw(seed),
+      report: (number, wrong) => {
+        if (wrong.length === 0) passed++;
+        else failed++;
+        for (const text of wrong) console.log(`member, seed ${seed}, cut ${number}: ${text}`);
+      },
+    });
+    console.log(`member, seed ${seed}: ${passed} cuts passed, ${failed} failed`);
+  }
+  return { passed, failed };
+}
+
+async function cutWriters(cuts: number, firstSeed: number): Promise<{ passed: number; failed: number }> {
+  let passed = 0;
+  let failed = 0;
+  for (let seed = firstSeed; passed + failed < cuts; seed++) {
     const draw = seededDraw(seed);
     const upTo = (bound: number): number => 1 + Math.floor(draw() * bound);
     const lives = new Lives();
@@ -42,9 +70,4 @@ export async function run(args: string[]): Promise<{ passed: number; failed: num
     }
   }
   return { passed, failed };
-}
-
-function option(args: readonly string[], name: string, otherwise: number): number {
-  const at = args.indexOf(name);
-  return at < 0 ? otherwise : Number(args[at + 1]);
 }

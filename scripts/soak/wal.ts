@@ -6,6 +6,7 @@
  * `--bytes` is the size of a segment.
  */
 
+import { option } from "../../tests/robustness/support/options.js";
 import { DamageCheck, writeSample } from "../../tests/robustness/support/wal-damage.js";
 
 const reportedFailuresMax = 20;
@@ -30,9 +31,4 @@ export async function run(args: string[]): Promise<{ passed: number; failed: num
     console.log(`${name}: ${bytes.length} cuts, ${bytes.length * 8} flipped bits`);
   }
   return { passed, failed };
-}
-
-function option(args: readonly string[], name: string, otherwise: number): number {
-  const at = args.indexOf(name);
-  return at < 0 ? otherwise : Number(args[at + 1]);
 }

@@ -1,6 +1,7 @@
 /** Files of the real file system. Failures are `DiskError`s with the system's name of the failure. */
 
 import * as fs from "node:fs";
+import { dirname, resolve } from "node:path";
 import { promisify } from "node:util";
 import { tryLock, unlock } from "fs-native-extensions";
 import { type Disk, DiskError, type DiskFile, type DiskLock, type OpenMode } from "../env.js";
@@ -17,6 +18,8 @@ const close = promisify(fs.close);
 
 const directoryMode = 0o700;
 const fileMode = 0o600;
+/** How many directories of a path are synced to its parents although they were there: a member's own and its parent. */
+const existingLevelsSynced = 2;
 const zeros = new Uint8Array(1 << 20);
 
 const openFlags: Readonly<Record<OpenMode, number>> = {
@@ -54,7 +57,25 @@ export class NodeDisk implements Disk {
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await attempt("mkdir", path, () => fs.promises.mkdir(path, { recursive: true, mode: directoryMode }));
+    const first = await attempt("mkdir", path, () => fs.promises.mkdir(path, { recursive: true, mode: directoryMode }));
+    const made = first === undefined ? Number.POSITIVE_INFINITY : resolve(first).length;
+    // Existing ones need not be durable: a process may have been killed right after making them.
+    let directory = resolve(path);
+    for (let level = 1; level <= existingLevelsSynced || directory.length >= made; level++) {
+      const parent = dirname(directory);
+      if (parent === directory) break;
+      await this.#syncParent(parent, { mustSync: directory.length >= made });
+      directory = parent;
+    }
+  }
+
+  /** A parent that was there before may be unreadable; whoever made it has to answer for its name. */
+  async #syncParent(path: string, { mustSync }: { readonly mustSync: boolean }): Promise<void> {
+    try {
+      await this.syncDirectory(path);
+    } catch (error) {
+      if (mustSync || !(error instanceof DiskError && error.code === "EACCES")) throw error;
+    }
   }
 
   async rename(from: string, to: string): Promise<void> {

@@ -53,6 +53,16 @@ describe("a lost sector", () => {
   });
 });
 
+test("a sector that ends with a length field is lost, and the record's own sector is not", () => {
+  const framer = new Framer(nodeDigest, 7);
+  framer.entry({ type: 0, term: 1, index: 1, data: new Uint8Array(300) });
+  const record = new Uint8Array(Buffer.concat(framer.take()));
+  record.fill(0, 0, 8);
+  const at = (offset: number): TailVerdict => judgeTail({ bytes: record, offset, crc: 7, marked: true }, nodeDigest);
+  expect(at(sector - 8)).toEqual({ kind: "torn" });
+  expect(at(sector - 16).kind).toBe("corrupt");
+});
+
 describe("what is not zero is no torn write", () => {
   const { bytes, starts } = batches();
   const from = starts[0] ?? 0;

@@ -16,7 +16,15 @@
  */
 
 import type { Digest } from "../env.js";
-import { alignFrame, frameAlignment, parseRecord, RecordType, readFrame, sectorSizeBytes } from "./record.js";
+import {
+  alignFrame,
+  frameAlignment,
+  isZeroFrame,
+  parseRecord,
+  RecordType,
+  readFrame,
+  sectorSizeBytes,
+} from "./record.js";
 
 export interface TailQuestion {
   /** The rest of the segment, from the record that could not be read. */
@@ -72,11 +80,22 @@ function sectorEnd(offset: number, at: number): number {
   return (Math.floor((offset + at) / sectorSizeBytes) + 1) * sectorSizeBytes - offset;
 }
 
-/** Whether the record is there and whole, but for its length field. (If that is right, only padding was cut off.) */
+/**
+ * Whether the record is there and whole, but for its length field. (If that is right, only padding was cut off.) A field
+ * of zeros at the end of a sector is what remains if that sector was lost and the next one was not; only if one flipped
+ * bit explains it just as well, it is taken for damage.
+ */
 function hasWrongLength(bytes: Uint8Array, crc: number, digest: Digest): boolean {
   const record = parseRecord(bytes, frameAlignment, bytes.length);
-  if (record === undefined || readFrame(bytes, 0) === record.end - frameAlignment) return false;
+  if (record === undefined) return false;
+  const size = record.end - frameAlignment;
+  if (readFrame(bytes, 0) === size) return false;
+  if (isZeroFrame(bytes, 0) && !(alignFrame(size) === size && isPowerOfTwo(size))) return false;
   return record.crc === (record.data === undefined ? crc : digest.crc32c(crc, record.data));
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return Number.isInteger(Math.log2(value));
 }
 
 /**

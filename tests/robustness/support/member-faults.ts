@@ -1,0 +1,109 @@
+/** The real member under load: killed and started again, or its disk cut off at points of its own log of operations. */
+
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort, Member } from "../../interop/support/member.js";
+import { type Draw, PowerLoss, readShimLog } from "../power-loss.js";
+import { KvLoad } from "./kv-load.js";
+import { repository, shimEnvironment } from "./shim.js";
+
+export interface FaultOptions {
+  /** Kills, or cuts. */
+  readonly count: number;
+  readonly draw: Draw;
+  /** Called after each with what was wrong. */
+  readonly report: (number: number, wrong: readonly string[]) => void;
+}
+
+const launcher = ["node", join(repository, "bin/etcd")];
+/** Small, so that segments are cut, released and purged all the time. */
+const memberFlags = ["--snapshot-count", "200", "--max-wals", "2"];
+const loadMsMax = 400;
+
+/** Kills the member `count` times under load; after each start everything acknowledged so far must be there. */
+export async function killMember(options: FaultOptions): Promise<void> {
+  const member = await Member.start({ name: "killed", command: launcher, flags: memberFlags });
+  const load = new KvLoad({ port: member.port, writers: 16, paddingMax: 2000 });
+  try {
+    for (let number = 1; number <= options.count; number++) {
+      load.start();
+      await delay(options.draw() * loadMsMax);
+      await member.stop({ force: true });
+      await load.stop();
+      let wrong: readonly string[];
+      try {
+        await member.boot();
+        wrong = await load.check(process.hrtime.bigint());
+      } catch (error) {
+        wrong = [error instanceof Error ? error.message : String(error)];
+      }
+      options.report(number, wrong);
+      if (wrong.length > 0) return;
+    }
+  } finally {
+    await member.close();
+  }
+}
+
+/** Runs the member under load for a while, then boots what each of `count` power cuts during that time could have left. */
+export async function cutMember(options: FaultOptions): Promise<void> {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-member-")));
+  const watched = join(root, "data");
+  const log = join(root, "shim.log");
+  mkdirSync(watched, { mode: 0o700 });
+  const clientPort = await freePort();
+  const variables = Object.entries(shimEnvironment({ directory: watched, log })).map(
+    ([name, value]) => `${name}=${value}`,
+  );
+  try {
+    const load = new KvLoad({ port: clientPort, writers: 16, paddingMax: 2000 });
+    const member = await Member.start({
+      name: "cut",
+      command: ["env", ...variables, ...launcher],
+      flags: [...memberFlags, "--data-dir", watched],
+      clientPort,
+    });
+    try {
+      load.start();
+      await delay(1000 + options.draw() * 2000);
+      await load.stop();
+    } finally {
+      await member.stop({ force: true });
+    }
+    const loss = new PowerLoss(readShimLog(log), watched);
+    const positions = Array.from({ length: options.count }, () => Math.floor(options.draw() * (loss.length + 1)));
+    for (const [i, position] of positions.sort((a, b) => a - b).entries()) {
+      loss.advanceTo(position);
+      const left = join(root, "left");
+      loss.build(left, options.draw);
+      options.report(i + 1, await bootLeft(left, clientPort, load, loss.timeNs));
+    }
+    await member.close();
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+async function bootLeft(left: string, clientPort: number, load: KvLoad, timeNs: bigint): Promise<readonly string[]> {
+  try {
+    const member = await Member.start({
+      name: "cut",
+      command: launcher,
+      flags: [...memberFlags, "--data-dir", left],
+      clientPort,
+    });
+    try {
+      return await load.check(timeNs);
+    } finally {
+      await member.stop({ force: true });
+      await member.close();
+    }
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
