@@ -123,6 +123,8 @@ export class Http2Connection {
   #lastReadMs: number;
   /** When a frame or block was begun that is still unfinished; −1 = none. */
   #unfinishedSinceMs = -1;
+  /** Which frame that is. */
+  #unfinishedFrame = 0;
   #keepaliveSentMs = -1;
   readonly #pingPolicy: PingPolicy;
   #sweep: TimerEntry;
@@ -207,8 +209,19 @@ export class Http2Connection {
       }
     }
     this.#reader.push(chunk, at);
-    if (!this.#reader.midFrame && this.#assembly.streamId === 0) this.#unfinishedSinceMs = -1;
-    else if (this.#unfinishedSinceMs < 0) this.#unfinishedSinceMs = nowMs;
+    this.#noteUnfinished();
+  }
+
+  /** Since when the frame or header block at the end of what was received is unfinished. */
+  #noteUnfinished(): void {
+    const { midFrame, frameCount } = this.#reader;
+    const midBlock = this.#assembly.streamId !== 0;
+    if (!midFrame && !midBlock) this.#unfinishedSinceMs = -1;
+    // The chunks of a busy peer all end within a frame, but each in another.
+    else if (this.#unfinishedSinceMs < 0 || (!midBlock && frameCount !== this.#unfinishedFrame)) {
+      this.#unfinishedSinceMs = this.nowMs;
+      this.#unfinishedFrame = frameCount;
+    }
   }
 
   /** What to write to the socket now. Each chunk goes back to the pool once written, with `sent`. */

@@ -19,6 +19,8 @@ export class FrameReader {
   /** The beginning of a frame whose rest has not come. */
   #partial: Uint8Array = noBytes;
   #partialBytes = 0;
+  /** Frames handed on so far. */
+  frameCount = 0;
   #stopped = false;
 
   constructor(handler: FrameHandler) {
@@ -86,6 +88,7 @@ export class FrameReader {
   }
 
   #emit(bytes: Uint8Array, at: number, end: number): void {
+    this.frameCount++;
     const type = bytes[at + 3] as number;
     const flags = bytes[at + 4] as number;
     const goOn = this.#handler.onFrame(type, flags, streamIdAt(bytes, at), bytes, at + frameHeaderBytes, end);

@@ -208,6 +208,21 @@ describe("slowness", () => {
     }
   });
 
+  it("does not mind chunks that all end within a frame, as long as frames end", () => {
+    const server = MemoryServer.started({ services });
+    server.receive(headers(1, requestPairs("/test.Echo/Hang")));
+    const bytes = concat(...Array.from({ length: 60 }, () => data(1, message("x".repeat(91)))));
+    const size = bytes.length / 60;
+    server.receive(bytes.slice(0, 50));
+    for (let i = 0; i < 59; i++) {
+      server.receive(bytes.slice(50 + i * size, 50 + (i + 1) * size)).advance(2000);
+      server.flush();
+    }
+    expect(server.over).toBeUndefined();
+    server.advance(40_000);
+    expect(server.over).toContain("a frame was not finished in time");
+  });
+
   it("resets a call whose message does not come, but not a stream that waits", () => {
     const server = MemoryServer.started({ services });
     server.receive(headers(1, requestPairs("/test.Echo/Unary")));

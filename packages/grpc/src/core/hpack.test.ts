@@ -71,6 +71,14 @@ describe("HPACK decoder", () => {
     expect(decoder.decode(literal, 0, literal.length)).toBe(kept);
   });
 
+  it("reads a block that adds to the table anew each time", () => {
+    const decoder = new HpackDecoder(limits);
+    const adding = hex("4001 6101 31");
+    for (let i = 0; i < 3; i++) expect(decode(decoder, adding)).toEqual(["a: 1"]);
+    expect(decode(decoder, hex("c0"))).toEqual(["a: 1"]);
+    expect(decode(decoder, hex("c1"))).toBeUndefined();
+  });
+
   it.each([
     ["index 0", "80"],
     ["an index beyond both tables", "be"],

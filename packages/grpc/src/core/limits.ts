@@ -16,7 +16,7 @@ export interface ConnectionLimits {
   readonly streamsMax: number;
   /** What a peer may send on one stream before the handler has consumed it. */
   readonly streamWindowBytes: number;
-  /** The same for all streams together. */
+  /** The same for all streams together; at least 65 535, which a peer may send unasked. */
   readonly connectionWindowBytes: number;
 
   readonly headerListBytesMax: number;
