@@ -33,6 +33,7 @@ export async function run(args: string[]): Promise<{ passed: number; failed: num
     confChanges: 0,
     snapshots: 0,
     reads: 0,
+    stranded: 0,
   };
   let failed = 0;
   const start = performance.now();

@@ -7,6 +7,7 @@
 import { ConfChangeTransition, ConfChangeType, toConfChangeV2 } from "../conf-change.js";
 import { entryConfChange } from "../conf-change-codec.js";
 import type { Config } from "../config.js";
+import { describeConfig, describeState } from "../describe.js";
 import { isFatalRefusal, RaftError, type Refusal } from "../errors.js";
 import { MemoryStorage } from "../memory-storage.js";
 import { RawNode, raftOf } from "../raw-node.js";
@@ -52,6 +53,11 @@ export interface ModelFigures {
   confChanges: number;
   snapshots: number;
   reads: number;
+  /**
+   * Groups that could not go on for a reason that Raft leaves to the operator: a voter of the latest configuration does
+   * not know of it, and those who could tell it may not lead any more.
+   */
+  stranded: number;
 }
 
 /**
@@ -69,6 +75,7 @@ export function runModel({ seed, messages }: ModelOptions): ModelFigures {
     confChanges: 0,
     snapshots: 0,
     reads: 0,
+    stranded: 0,
   };
   for (let groupSeed = seed; figures.messages < messages; groupSeed++) {
     const group = new ModelGroup(groupSeed, figures);
@@ -215,7 +222,12 @@ class ModelGroup {
         .map(([key, one]) => `${key}=${one}`)
         .join(" ");
     const { config } = this.#checker;
-    return `${show(this.#weather)}\n${show(this.#config)}\nconfig of all: ${config.voters}|${config.votersOutgoing}`;
+    const nodes = this.#nodes.map(({ id, rawNode }) => {
+      const { state, term, lead, log, tracker } = raftOf(rawNode);
+      const own = `${describeState(state)} term=${term} lead=${lead} last=${log.lastTerm()}/${log.lastIndex()}`;
+      return `${id}: ${own} ${describeConfig(tracker.config)} ${log.describe()}`;
+    });
+    return `${show(this.#weather)}\n${show(this.#config)}\nlatest ${describeConfig(config)}\n${nodes.join("\n")}`;
   }
 
   run(): void {
@@ -372,8 +384,8 @@ class ModelGroup {
   /** Makes a snapshot and forgets the entries before it. */
   #compact({ storage, applied, confState }: ModelNode): void {
     const { index } = storage.persistedSnapshot().metadata;
-    // The storage lags behind with asynchronous writes.
-    if (applied <= index || applied > storage.lastIndex()) return;
+    // With asynchronous writes the storage lags behind; what it does not know to be committed must not be in a snapshot.
+    if (applied <= index || applied > storage.initialState().hardState.commit) return;
     storage.createSnapshot(applied, undefined, confState);
     const keep = this.#random.integer(3);
     if (applied - keep >= storage.firstIndex()) storage.compact(applied - keep);
@@ -552,13 +564,10 @@ class ModelGroup {
     this.#cut.clear();
     let goal: number | undefined;
     for (let round = 0; round < 2_000; round++) {
-      const { voters, votersOutgoing, learners } = this.#checker.config;
-      const members = this.#nodes.filter(({ id }) =>
-        [voters, votersOutgoing, learners].some((ids) => ids.includes(id)),
-      );
+      const members = this.#members();
       this.#settle(members);
       const leader = members.find(({ rawNode }) => rawNode.basicStatus().softState.raftState === RaftState.leader);
-      if (goal !== undefined && members.every(({ applied }) => applied >= (goal as number))) return;
+      if (goal !== undefined && this.#haveApplied(goal)) return;
       if (goal === undefined && leader !== undefined && leader.rawNode.propose(new Uint8Array(1)) === undefined) {
         this.#observe(leader);
         goal = raftOf(leader.rawNode).log.lastIndex();
@@ -570,7 +579,26 @@ class ModelGroup {
         this.#observe(node);
       }
     }
-    throw new InvariantViolation("no progress in a sound world");
+    const latest = describeConfig(this.#checker.config);
+    const knowsLatest = (id: NodeId) => describeConfig(raftOf(this.#node(id).rawNode).tracker.config) === latest;
+    if (this.#checker.config.voters.every(knowsLatest)) throw new InvariantViolation("no progress in a sound world");
+    this.#figures.stranded++;
+  }
+
+  #haveApplied(index: number): boolean {
+    const { voters, learners } = this.#checker.config;
+    return [...voters, ...learners].every((id) => this.#node(id).applied >= index);
+  }
+
+  /** All nodes of the latest configuration, and those that one of them still takes for members. */
+  #members(): ModelNode[] {
+    const members = new Set<NodeId>();
+    const add = ({ voters, votersOutgoing, learners }: ConfState) => {
+      for (const id of [...voters, ...votersOutgoing, ...learners]) members.add(id);
+    };
+    add(this.#checker.config);
+    for (const id of [...members]) add(raftOf(this.#node(id).rawNode).tracker.config);
+    return this.#nodes.filter(({ id }) => members.has(id));
   }
 
   /** Delivers and works until nothing is left to do. Removed nodes are switched off. */
