@@ -25,13 +25,11 @@ import {
   sizeLeaseCheckpointRequest,
   sizeLeaseRevokeRequest,
   sizeResponseHeader,
-  type TxnRequest,
 } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall } from "@etcd-ts/grpc";
 import type { ConfChange, MemoryStorage, Message, RawNode, SoftState, Status } from "@etcd-ts/raft";
 import {
   type AlarmStore,
-  Budget,
   type Connections,
   computeMemberId,
   type HeaderParts,
@@ -41,14 +39,10 @@ import {
   type Mvcc,
   type Outcome,
   type Quota,
-  type Refused,
   ResponseHeaders,
-  runToEnd,
   type Sha1,
   type SlicedRead,
   type StateMachine,
-  type TxnResult,
-  txnTask,
   type WatchHub,
 } from "@etcd-ts/store";
 import type { BufferedBackend } from "../backend/buffered-backend.js";
@@ -67,6 +61,7 @@ import { RaftLoop } from "./raft-loop.js";
 import { type ReadDone, ReadIndexLoop } from "./read-index.js";
 import { deadlineExceeded, proposalDropped, type Refusal } from "./refusal.js";
 import { RequestIds } from "./request-ids.js";
+import { SlabAllocator } from "./slab.js";
 import { Ticker } from "./ticker.js";
 import { Waiters } from "./waiters.js";
 
@@ -139,7 +134,8 @@ const transferTimeout: Refusal = { code: 2, message: "etcdserver: request timed 
 const readRetryMs = 500;
 /** Encoded bytes of proposals in one message to raft. Source: etcd maxSizePerMsg. */
 const proposalBatchBytesMax = 1024 * 1024;
-/** Source: DESIGN of the log in memory: a follower further behind gets a snapshot. */
+const proposalSlabBytes = 256 * 1024;
+/** Entries kept for slow followers at most; one further behind gets a snapshot. */
 const logMemoryBytesMax = 256 * 1024 * 1024;
 /** Units (about a microsecond each) of one slice of a read that goes on over several turns. */
 const sliceUnits = 4000;
@@ -175,6 +171,7 @@ export class Member {
   readonly #ticker: Ticker;
   readonly #leaderListeners = new Set<() => void>();
   readonly #termListeners = new Set<() => void>();
+  readonly #slab = new SlabAllocator(proposalSlabBytes);
   #committedIndex = 0;
   #syncing = false;
   #compacting = false;
@@ -223,6 +220,9 @@ export class Member {
         },
         snapshotPersisted: () => parts.failed(new Error("a snapshot cannot be installed yet")),
         send: (messages) => parts.transport?.send(messages),
+        proposalDropped: (key) => {
+          this.#proposals.settle(key, { kind: "failed", refusal: proposalDropped });
+        },
         failed: (error) => parts.failed(error),
         beforeTurn: () => this.#reads.startRound(),
         afterTurn: () => this.flushQueue.runNow(),
@@ -454,12 +454,10 @@ export class Member {
     const header = { id: this.ids.full(suffix) };
     const size = sizeInternalRequest(field, request.length, header);
     if (size > this.settings.maxRequestBytes) return done({ kind: "failed", refusal: "requestTooLarge" });
-    const data = new Uint8Array(size);
+    const data = this.#slab.allocate(size);
     data.set(request, encodeInternalRequest(field, request.length, header, data, 0));
     this.#proposals.add(suffix, { startedAt: this.clock.now(), done });
-    this.#loop.propose(data, suffix, () => {
-      this.#proposals.settle(suffix, { kind: "failed", refusal: proposalDropped });
-    });
+    this.#loop.propose(data, suffix);
   }
 
   /** Proposes a configuration change and waits until it is in force, or for good: returns a function that gives up. */
@@ -581,19 +579,6 @@ export class Member {
       this.#raisingNoSpace = undefined;
       for (const callback of waiting) callback();
     });
-  }
-
-  /** Evaluates a transaction that only reads, on the state as it is. */
-  readTxn(request: TxnRequest): TxnResult | Refused {
-    return runToEnd(
-      txnTask(request, {
-        before: this.mvcc.view(),
-        leases: this.lessor,
-        begin: undefined,
-        wantsResult: true,
-        budget: new Budget(Number.POSITIVE_INFINITY),
-      }),
-    );
   }
 
   /** Writes a row of `meta` that is this member's own and no entry's. */

@@ -63,6 +63,8 @@ export interface RaftLoopEvents {
   /** A snapshot received from the leader is persisted in the WAL and must replace the state machine's state. */
   snapshotPersisted(snapshot: Snapshot, installed: () => void): void;
   send(messages: readonly Message[]): void;
+  /** Raft refused a proposal. */
+  proposalDropped(key: number): void;
   /** The member cannot go on: its log could not be written, or is not what the cluster relies on. */
   failed(error: Error): void;
   /** Before each turn's decisions: reads that wait for a round ask for it here. */
@@ -85,7 +87,6 @@ export interface RaftLoopOptions {
 interface PendingProposal {
   readonly data: Uint8Array;
   readonly key: number;
-  readonly dropped: () => void;
 }
 
 export class RaftLoop {
@@ -103,6 +104,8 @@ export class RaftLoop {
   #softState: SoftState = { lead: none, raftState: RaftState.follower };
   /** Milliseconds on the clock when the write under way began; undefined when none is. */
   #writeStartedAt: number | undefined;
+  /** Running average. */
+  #inLoopWriteMs = 0;
   /** Set while this member is the only voter: then a write in the loop delays nobody but its own clients. */
   mayWriteInLoop = false;
 
@@ -155,11 +158,11 @@ export class RaftLoop {
   }
 
   /**
-   * Hands an entry's data to raft as soon as a leader is known; `dropped` is called when raft refuses it. The data must
-   * not change afterwards. The caller bounds how many it has under way, and withdraws by `key` what it gives up.
+   * Hands an entry's data to raft as soon as a leader is known; `proposalDropped` is called with the key when raft refuses
+   * it. The data must not change afterwards. The caller bounds how many it has under way, and withdraws what it gives up.
    */
-  propose(data: Uint8Array, key: number, dropped: () => void): void {
-    this.#proposals.push({ data, key, dropped });
+  propose(data: Uint8Array, key: number): void {
+    this.#proposals.push({ data, key });
     this.poke();
   }
 
@@ -237,7 +240,7 @@ export class RaftLoop {
       }
       const batch = this.#proposals.splice(0, count);
       const refusal = this.#raft.proposeMany(batch.map((proposal) => proposal.data));
-      if (refusal !== undefined) for (const proposal of batch) proposal.dropped();
+      if (refusal !== undefined) for (const { key } of batch) this.#events.proposalDropped(key);
     }
   }
 
@@ -276,11 +279,29 @@ export class RaftLoop {
   /** Writes what waits within this turn, if that is allowed; true when something was written. */
   #writeInLoop(): boolean {
     if (!this.mayWriteInLoop || this.#writing || this.#appendWork.length === 0) return false;
-    if (!this.#writer.canSaveNow || !fitsInLoop(this.#appendWork)) return false;
+    if (!this.#writer.canSaveNow || !this.#isLoopTheBetterPlace()) return false;
     const work = this.#takeWork();
+    const startedAt = this.#clock.now();
     this.#writer.saveNow(work.hardState, work.entries);
+    this.#inLoopWriteMs += (this.#clock.now() - startedAt - this.#inLoopWriteMs) * writeAverageWeight;
     this.#finishWrite(work);
     return true;
+  }
+
+  /**
+   * In the loop a write saves the way to another thread and back; but while it lasts, nothing is read from clients. So it
+   * is done there while the disk is fast, and for the few entries of clients who wait for each other anyway.
+   */
+  #isLoopTheBetterPlace(): boolean {
+    let bytes = 0;
+    let count = 0;
+    for (const message of this.#appendWork) {
+      if (message.snapshot !== undefined) return false;
+      count += message.entries.length;
+      for (const entry of message.entries) bytes += (entry.data?.length ?? 0) + framingBytesMax;
+    }
+    if (bytes > inLoopBytesMax) return false;
+    return count <= fewEntries || this.#inLoopWriteMs < fastWriteMs;
   }
 
   #startWrite(): void {
@@ -347,15 +368,11 @@ interface AppendWork {
 
 /** Framing adds less than this to an entry's data. */
 const framingBytesMax = 64;
-
-function fitsInLoop(work: readonly Message[]): boolean {
-  let bytes = 0;
-  for (const message of work) {
-    if (message.snapshot !== undefined) return false;
-    for (const entry of message.entries) bytes += (entry.data?.length ?? 0) + framingBytesMax;
-  }
-  return bytes <= inLoopBytesMax;
-}
+const fewEntries = 4;
+/** A disk that takes longer is slow. */
+const fastWriteMs = 0.8;
+/** Of the newest write in the running average. */
+const writeAverageWeight = 0.05;
 
 /** `later` replaces what `earlier` holds at and above the index where `later` begins. */
 function joinEntries(earlier: readonly Entry[], later: readonly Entry[]): readonly Entry[] {

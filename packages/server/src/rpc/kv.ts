@@ -24,6 +24,7 @@ import {
   sizePutResponse,
   sizeRangeResponse,
   sizeTxnResponse,
+  startReadTxn,
   type TxnResult,
 } from "@etcd-ts/store";
 import type { Member, ProposalOutcome } from "../node/member.js";
@@ -124,9 +125,11 @@ function answerRange(member: Member, call: ServerCall, result: RangeResult | Ref
 function readOnlyTxn(member: Member, call: ServerCall, bytes: Uint8Array): void {
   const request = kv.txn.request.decode(bytes);
   const read = (): void => {
-    const result = member.readTxn(request);
-    if (result.kind === "refused") refuse(call, result.reason);
-    else respondTxn(member, call, result);
+    const cancel = member.runSliced(startReadTxn(member.mvcc, request), (result) => {
+      if (result.kind === "refused") refuse(call, result.reason);
+      else respondTxn(member, call, result);
+    });
+    call.onCancel(cancel);
   };
   if (isSerializableTxn(request)) return read();
   member.linearizableRead((refusal) => {
