@@ -29,7 +29,7 @@ export interface ApplierPorts {
   readonly clock: Clock;
   readonly machine: StateMachine;
   readonly membership: Membership;
-  backend(): Backend;
+  backend(): AppliedBackend;
   /** Puts a change into force in raft; `nodeId` 0 changes nothing. */
   applyConfChange(change: ConfChange): ConfState;
   wantsResult(id: bigint): boolean;
@@ -41,6 +41,12 @@ export interface ApplierPorts {
   termBegan(): void;
   /** All entries up to `index` were applied; `bytes` is the size of those since the last call. */
   progressed(index: number, term: number, confState: ConfState, bytes: number): void;
+}
+
+/** The database that entries are applied to. It takes what it is given; when it falls behind, the applier waits. */
+export interface AppliedBackend extends Backend {
+  readonly isCongested: boolean;
+  whenRelieved(): Promise<void>;
 }
 
 interface Batch {
@@ -136,6 +142,7 @@ export class Applier {
       while (batch.next < batch.entries.length) {
         if (this.#stopped || this.#paused) return;
         if (units <= 0) return this.#schedule();
+        if (!this.#ports.machine.busy && this.#ports.backend().isCongested) return this.#waitForRelief();
         const entry = batch.entries[batch.next] as Entry;
         const done = this.#apply(entry, units);
         if (!done) return this.#schedule();
@@ -152,6 +159,18 @@ export class Applier {
       this.#ports.progressed(this.#index, this.#term, this.#confState, bytes);
       if (this.#stopped) return;
     }
+  }
+
+  /** A failed commit also ends the wait; it stops the member by itself. */
+  #waitForRelief(): void {
+    this.#scheduled = true;
+    void this.#ports
+      .backend()
+      .whenRelieved()
+      .then(() => {
+        this.#scheduled = false;
+        this.#schedule();
+      });
   }
 
   /** False when the entry was begun and goes on in the next turn. */
