@@ -5,7 +5,7 @@ import { createResponseHeader, type ResponseHeader } from "@etcd-ts/api/etcdserv
 import { GrpcError, type MetadataEntries, StatusCode, unary } from "@etcd-ts/grpc";
 import { AsyncQueue } from "./async-queue.js";
 import { Code, canceledError, deadlineError } from "./errors.js";
-import { attemptsMax, mayRetry, retryDelayMs } from "./retry.js";
+import { mayRetry, retryDelayMs } from "./retry.js";
 import type { CallReceiver, CancelSignal, ClientClock, Connection, ConnectionCall, Transport } from "./transport.js";
 
 /** What every method of the client takes. */
@@ -41,6 +41,7 @@ export interface CallerOptions {
   readonly transport: Transport;
   readonly clock: ClientClock;
   readonly timeoutMs: number | undefined;
+  readonly attemptsMax: number;
   /** Fetches a token; undefined: calls carry none, or always `token`. */
   readonly authenticate: ((caller: Caller, timeoutMs: number | undefined) => Promise<string | undefined>) | undefined;
   readonly token: string | undefined;
@@ -234,7 +235,8 @@ export class Caller {
     const { error } = failure;
     const { attempt, deadline, rules, signal } = state;
     const over = deadline !== undefined && this.clock.now() >= deadline;
-    if (this.closing.aborted || signal?.aborted === true || over || attempt + 1 >= attemptsMax) throw error;
+    if (this.closing.aborted || signal?.aborted === true || over || attempt + 1 >= this.#options.attemptsMax)
+      throw error;
     if (this.curedByToken(error)) {
       await this.authenticate(deadline === undefined ? undefined : deadline - this.clock.now());
       return;

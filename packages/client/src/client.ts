@@ -18,6 +18,7 @@ import type { Bytes } from "./keys.js";
 import { KvClient } from "./kv.js";
 import { LeaseClient } from "./lease.js";
 import { MaintenanceClient } from "./maintenance.js";
+import { attemptsMax } from "./retry.js";
 import { SocketTransport, type TlsOptions } from "./socket-transport.js";
 import { type ClientClock, nodeClock, type Transport } from "./transport.js";
 import { WatchClient, type WatchOptions } from "./watch.js";
@@ -48,6 +49,8 @@ export interface TransportClientOptions {
   readonly clock?: ClientClock | undefined;
   readonly credentials?: Credentials | undefined;
   readonly timeoutMs?: number | undefined;
+  /** Attempts for one call; 1 = failures are the caller's. Default 100. */
+  readonly attemptsMax?: number | undefined;
 }
 
 const defaultTimeoutMs = 10_000;
@@ -77,6 +80,7 @@ export class EtcdClient {
       transport,
       clock,
       timeoutMs: timeoutMs === 0 ? undefined : timeoutMs,
+      attemptsMax: ("attemptsMax" in options ? options.attemptsMax : undefined) ?? attemptsMax,
       token: credentials !== undefined && "token" in credentials ? credentials.token : undefined,
       authenticate: credentials === undefined || "token" in credentials ? undefined : authenticator(credentials),
     });

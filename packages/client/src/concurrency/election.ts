@@ -11,7 +11,7 @@ import type { EtcdClient } from "../client.js";
 import { type Bytes, toBytes } from "../keys.js";
 import { compare, op } from "../ops.js";
 import { ConcurrencyError } from "./errors.js";
-import { queueKey, queuePrefix, readPairs, waitDeletes } from "./queue-key.js";
+import { queueKey, queuePrefix, readPairs, settled, waitDeletes } from "./queue-key.js";
 import type { LeaseHolder } from "./session.js";
 
 /** A leadership that was won: what a fence compares. */
@@ -25,6 +25,13 @@ export interface Leadership {
 export interface LeaderState {
   readonly header: ResponseHeader;
   readonly kv: KeyValue;
+}
+
+interface Candidacy {
+  readonly header: ResponseHeader;
+  readonly leadership: Leadership;
+  /** The value it had before; undefined: the session was no candidate. */
+  readonly value: Uint8Array | undefined;
 }
 
 export class Election {
@@ -50,27 +57,15 @@ export class Election {
     return this.#header;
   }
 
-  /** Waits until elected. When the wait is given up, so is the candidacy. */
+  /** Waits until elected. When the wait is given up, so is the candidacy, unless the session was a candidate before. */
   async campaign(value: Bytes, options: CallOptions = {}): Promise<void> {
-    const { client, leaseId } = this.#session;
-    const key = queueKey(this.#prefix, leaseId);
-    const answer = await client.kv.txn(
-      {
-        compare: [compare.createRevision(key, "=", 0)],
-        success: [op.put(key, value, { lease: leaseId })],
-        failure: [op.get(key)],
-      },
-      options,
-    );
-    const own = answer.succeeded ? undefined : readPairs(answer, 0)[0];
-    const leadership = { key, revision: own?.createRevision ?? answer.header.revision };
-    this.#leadership = leadership;
+    const place = await settled(this.#stand(value, options), options, (late) => this.#withdraw(late));
     try {
-      if (own !== undefined && !sameBytes(own.value, value)) await this.proclaim(value, options);
-      await waitDeletes(client, this.#prefix, leadership.revision - 1, options);
-      this.#header = answer.header;
+      if (place.value !== undefined && !equalBytes(place.value, toBytes(value))) await this.proclaim(value, options);
+      await waitDeletes(this.#session.client, this.#prefix, place.leadership.revision - 1, options);
+      this.#header = place.header;
     } catch (error) {
-      await this.#withdraw(leadership);
+      await this.#withdraw(place);
       throw error;
     }
   }
@@ -145,18 +140,37 @@ export class Election {
     for await (const { header, events } of watcher) {
       for (const { type, kv } of events) {
         if (type === Event_EventType.DELETE) return;
-        if (kv !== undefined) yield { header: { ...header, revision: kv.modRevision }, kv };
+        if (kv !== undefined) yield { header, kv };
       }
     }
   }
 
-  /** Whatever the reason, with time of its own: the caller's may be over. */
-  async #withdraw(leadership: Leadership): Promise<void> {
+  /** Runs to its end also when the caller gives up, so that what became of it is known. */
+  async #stand(value: Bytes, { timeoutMs, metadata }: CallOptions): Promise<Candidacy> {
+    const { client, leaseId } = this.#session;
+    const key = queueKey(this.#prefix, leaseId);
+    const answer = await client.kv.txn(
+      {
+        compare: [compare.createRevision(key, "=", 0)],
+        success: [op.put(key, value, { lease: leaseId })],
+        failure: [op.get(key)],
+      },
+      { timeoutMs, metadata },
+    );
+    const own = readPairs(answer, 0)[0];
+    const leadership = { key, revision: own?.createRevision ?? answer.header.revision };
+    this.#leadership = leadership;
+    return { header: answer.header, leadership, value: own?.value };
+  }
+
+  /** With time of its own: the caller's may be over. */
+  async #withdraw({ leadership, value }: Candidacy): Promise<void> {
+    if (value !== undefined) return;
     this.#leadership = undefined;
     try {
       await deleteOwn(this.#session.client, leadership, {});
     } catch {
-      // The lease will delete the key: the error that ended the wait is the one to report.
+      // The lease will delete the key; what ended the wait is the error to report.
     }
   }
 }
@@ -164,8 +178,4 @@ export class Election {
 function deleteOwn(client: EtcdClient, { key, revision }: Leadership, options: CallOptions) {
   const txn = { compare: [compare.createRevision(key, "=", revision)], success: [op.delete(key)] };
   return client.kv.txn(txn, options);
-}
-
-function sameBytes(a: Uint8Array, b: Bytes): boolean {
-  return equalBytes(a, toBytes(b));
 }

@@ -10,7 +10,7 @@ import type { CallOptions } from "../caller.js";
 import type { Bytes } from "../keys.js";
 import { type Compare, compare, op } from "../ops.js";
 import { ConcurrencyError } from "./errors.js";
-import { queueKey, queuePrefix, readPairs, waitDeletes } from "./queue-key.js";
+import { queueKey, queuePrefix, readPairs, settled, waitDeletes } from "./queue-key.js";
 import type { LeaseHolder } from "./session.js";
 
 interface Place {
@@ -18,6 +18,8 @@ interface Place {
   /** Create revision of this session's key. */
   readonly revision: number;
   readonly isFirst: boolean;
+  /** The session had no key in the queue before. */
+  readonly isNew: boolean;
 }
 
 export class Mutex {
@@ -41,30 +43,30 @@ export class Mutex {
 
   /**
    * Waits until the lock is held; answers with the header of the answer that showed it. When the wait is given up, the
-   * place in the queue is given up too. A session that holds the lock may lock it again.
+   * place in the queue is given up too, unless the session held or waited for the lock before. A session that holds the
+   * lock may lock it again.
    */
   async lock(options: CallOptions = {}): Promise<ResponseHeader> {
     const { client } = this.#session;
+    const place = await settled(this.#takePlace(options), options, (late) => this.#leave(late));
+    if (place.isFirst) return place.header;
     try {
-      const { header, revision, isFirst } = await this.#takePlace(options);
-      if (isFirst) return header;
-      await waitDeletes(client, this.#prefix, revision - 1, options);
+      await waitDeletes(client, this.#prefix, place.revision - 1, options);
       // The lease may have ended while others held the lock.
       const own = await client.kv.get(this.key, options);
       if (own.kvs.length === 0) throw new ConcurrencyError("sessionExpired");
       return own.header;
     } catch (error) {
-      await this.#leave();
+      await this.#leave(place);
       throw error;
     }
   }
 
   /** Takes the lock when it is free. Rejects with the reason `locked` when it is not. */
   async tryLock(options: CallOptions = {}): Promise<ResponseHeader> {
-    const { header, isFirst } = await this.#takePlace(options);
-    if (isFirst) return header;
-    await this.#session.client.kv.delete(this.key, options);
-    this.#revision = undefined;
+    const place = await settled(this.#takePlace(options), options, (late) => this.#leave(late));
+    if (place.isFirst) return place.header;
+    await this.#leave(place);
     throw new ConcurrencyError("locked");
   }
 
@@ -80,7 +82,8 @@ export class Mutex {
     return compare.createRevision(this.key, "=", this.#revision ?? -1);
   }
 
-  async #takePlace(options: CallOptions): Promise<Place> {
+  /** Runs to its end also when the caller gives up, so that what became of it is known. */
+  async #takePlace({ timeoutMs, metadata }: CallOptions): Promise<Place> {
     const { client, leaseId } = this.#session;
     const first = op.get(this.#prefix, { prefix: true, sort: { by: "CREATE", order: "ASCEND" }, limit: 1 });
     const answer = await client.kv.txn(
@@ -89,22 +92,24 @@ export class Mutex {
         success: [op.put(this.key, "", { lease: leaseId }), first],
         failure: [op.get(this.key), first],
       },
-      options,
+      { timeoutMs, metadata },
     );
     const { header, succeeded } = answer;
     const revision = succeeded ? header.revision : (readPairs(answer, 0)[0]?.createRevision ?? header.revision);
     this.#revision = revision;
     const owner = readPairs(answer, 1)[0];
-    return { header, revision, isFirst: owner === undefined || owner.createRevision === revision };
+    const isFirst = owner === undefined || owner.createRevision === revision;
+    return { header, revision, isFirst, isNew: succeeded };
   }
 
-  /** Whatever the reason, with time of its own: the caller's may be over. */
-  async #leave(): Promise<void> {
+  /** With time of its own: the caller's may be over. */
+  async #leave({ isNew }: Place): Promise<void> {
+    if (!isNew) return;
     this.#revision = undefined;
     try {
       await this.#session.client.kv.delete(this.key);
     } catch {
-      // The lease will delete the key: the error that ended the wait is the one to report.
+      // The lease will delete the key; what ended the wait is the error to report.
     }
   }
 }

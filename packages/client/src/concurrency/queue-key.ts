@@ -8,6 +8,7 @@ import type { RangeResponse, ResponseHeader, TxnResponse } from "@etcd-ts/api/et
 import { Event_EventType, type KeyValue } from "@etcd-ts/api/mvccpb";
 import type { CallOptions } from "../caller.js";
 import type { EtcdClient } from "../client.js";
+import { canceledError } from "../errors.js";
 import { type Bytes, toBytes } from "../keys.js";
 
 /** `<name>/`: what the keys of a queue begin with. */
@@ -52,4 +53,25 @@ async function waitDelete(client: EtcdClient, key: Uint8Array, startRevision: nu
 export function readPairs({ responses }: Pick<TxnResponse, "responses">, index: number): readonly KeyValue[] {
   const response = responses[index]?.response;
   return response?.kind === "responseRange" ? (response.value as RangeResponse).kvs : [];
+}
+
+/**
+ * The work's result; CANCELLED as soon as the caller gives up. What the work comes to after that is handed to `late`,
+ * which undoes it.
+ */
+export function settled<T>(work: Promise<T>, { signal }: CallOptions, late: (result: T) => Promise<void>): Promise<T> {
+  if (signal === undefined) return work;
+  return new Promise((resolve, reject) => {
+    let givenUp = false;
+    const onAbort = (): void => {
+      givenUp = true;
+      reject(canceledError());
+    };
+    signal.addEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+    work
+      .then((result) => (givenUp ? late(result) : resolve(result)))
+      .catch(reject)
+      .finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }

@@ -4,10 +4,13 @@ import { kv, maintenance } from "@etcd-ts/api";
 import type { MethodHandler, ServerCall, ServiceTable } from "@etcd-ts/grpc";
 import type { Member } from "../node/member.js";
 import { type ClusterServiceOptions, clusterServices } from "./cluster.js";
+import { electionServices } from "./election.js";
 import type { HealthService } from "./health.js";
 import { type KvServiceOptions, kvServices } from "./kv.js";
 import { leaseServices } from "./lease.js";
+import { lockServices } from "./lock.js";
 import { maintenanceServices } from "./maintenance.js";
+import { ownClient } from "./own-client.js";
 import { refuse } from "./status.js";
 import { type WatchServiceOptions, watchServices } from "./watch.js";
 
@@ -19,12 +22,14 @@ const leaderMissesMax = 3;
 export function memberServices(member: Member, health: HealthService, options: ServiceOptions): ServiceTable {
   const leaderless = new LeaderMonitor(member);
   const table = new Map<string, MethodHandler>();
+  const data = [kvServices(member, options), watchServices(member, options), leaseServices(member)];
+  const client = ownClient(new Map(data.flatMap((service) => [...service])), member.clock);
   const services = [
-    kvServices(member, options),
-    watchServices(member, options),
-    leaseServices(member),
+    ...data,
     clusterServices(member, options),
     maintenanceServices(member),
+    lockServices(client),
+    electionServices(client),
   ];
   for (const service of services) {
     for (const [path, handler] of service) table.set(path, admitting(member, leaderless, path, handler));
