@@ -134,7 +134,9 @@ describe("attacks on one connection", () => {
     const port = await start(services);
     const reader = connect(port, "127.0.0.1");
     reader.on("error", () => undefined);
-    closers.push(() => reader.destroy());
+    closers.push(() => {
+      reader.destroy();
+    });
     const wide = concat(clientPreface, settings({ 4: 0x7fff_ffff }), windowUpdate(0, 0x7000_0000));
     reader.write(concat(wide, ...Array.from({ length: 100 }, (_, i) => request(2 * i + 1, "/t.T/Endless", ""))));
     reader.pause();

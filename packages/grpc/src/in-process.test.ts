@@ -37,6 +37,10 @@ class VirtualScheduler implements InProcessScheduler {
     };
   }
 
+  get timerCount(): number {
+    return this.#timers.length;
+  }
+
   defer(callback: () => void): void {
     this.#deferred.push(callback);
   }
@@ -100,6 +104,17 @@ describe("in-process transport under virtual time", () => {
     expect(ends).toEqual([]);
     scheduler.run(1e9);
     expect(ends).toEqual([StatusCode.deadlineExceeded]);
+  });
+
+  it("leaves no timer behind", async () => {
+    const scheduler = new VirtualScheduler();
+    const client = connectInProcess(echoTable(), scheduler);
+    const recording = record(client, "/test.Echo/Unary", { timeoutMs: 1e6 });
+    recording.call.sendLast(1, writer(Uint8Array.of(65)));
+    expect(scheduler.timerCount).toBe(1);
+    scheduler.run(0);
+    expect(await recording.ended).toMatchObject({ code: 0 });
+    expect(scheduler.timerCount).toBe(0);
   });
 
   it("ends every call when it is closed, and later ones at once", async () => {

@@ -583,6 +583,28 @@ describe("plain HTTP", () => {
     expect(server.said()).toEqual(["resetStream 5 PROTOCOL_ERROR"]);
   });
 
+  it("holds a body back while its handler does not want it", () => {
+    const log: string[] = [];
+    const kept: HttpExchange[] = [];
+    const held = (exchange: HttpExchange): void => {
+      kept.push(exchange);
+      exchange.receive({ onData: (bytes) => log.push(`${bytes.length}`), onEnd: () => log.push("end") });
+      exchange.pauseReceiving();
+    };
+    const server = MemoryServer.started({ http: held, limits: { streamWindowBytes: 20_000 } });
+    server.receive(headers(1, [[":method", "POST"], ...get.slice(1)]));
+    server.receive(data(1, new Uint8Array(8000)), data(1, new Uint8Array(8000)));
+    expect(server.said()).toEqual([]);
+    kept[0]?.resumeReceiving();
+    expect(log).toEqual(["8000", "8000"]);
+    expect(server.said()).toEqual(["windowUpdate 1 +16000"]);
+    kept[0]?.pauseReceiving();
+    server.receive(data(1, new Uint8Array(1), { endStream: true }));
+    expect(log).toHaveLength(2);
+    kept[0]?.resumeReceiving();
+    expect(log.slice(2)).toEqual(["1", "end"]);
+  });
+
   it("streams an answer with back-pressure and hears of a client that leaves", () => {
     const log: string[] = [];
     let kept: HttpExchange | undefined;

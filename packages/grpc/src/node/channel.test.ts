@@ -174,6 +174,18 @@ describe("GrpcChannel", () => {
     expect(next.messages).toEqual(["A"]);
   });
 
+  it("does not open streams for calls that have ended while they waited", async () => {
+    const { port } = await start({ streamsMax: 1 });
+    const channel = new GrpcChannel({ target: { host: "127.0.0.1", port } });
+    closers.push(async () => channel.close());
+    await channel.connect();
+    const open = record(channel, "/test.Echo/Hang");
+    const waiting = record(channel, "/test.Echo/Hang");
+    waiting.call.cancel();
+    open.call.cancel();
+    expect((await unary(channel, "/test.Echo/Unary", request("next"), { timeoutMs: 5000 })).message).toBe("next");
+  });
+
   it("drains when the server does", async () => {
     const { server, port } = await start();
     const states: string[] = [];

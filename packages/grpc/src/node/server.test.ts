@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
+import { serverLimits } from "../core/limits.js";
 import { clientPreface } from "../core/protocol.js";
 import type { HttpExchange } from "../http.js";
 import { testCertificate } from "../testing/certificate.js";
@@ -14,6 +15,7 @@ import {
   frame,
   headers,
   message,
+  ping,
   requestPairs,
   settings,
   splitFrames,
@@ -231,6 +233,31 @@ describe("slow and many clients", () => {
     let good = false;
     for (let i = 0; i < 100 && !good; i++) good = await session();
     expect(good).toBe(true);
+  });
+
+  it("does not read on for a client that does not read its answers", async () => {
+    const keepalive = { ...serverLimits.keepalive, minClientIntervalMs: 0 };
+    const { port } = await start({ limits: { keepalive, socketBytesMax: 1024, controlBytesMax: 1024 } });
+    const client = connect(port, "127.0.0.1");
+    client.on("error", () => undefined);
+    closers.push(async () => {
+      client.destroy();
+    });
+    client.write(concat(clientPreface, settings(), headers(1, requestPairs("/test.Echo/Hang"))));
+    client.pause();
+    const pings = concat(...Array.from({ length: 5000 }, (_, i) => ping(i)));
+    let sent = 0;
+    let taken: Promise<boolean>;
+    const soon = (): Promise<boolean> => new Promise((resolve) => setTimeout(() => resolve(false), 300));
+    do {
+      sent += pings.length;
+      // The kernel's buffers of both directions fill first.
+      expect(sent).toBeLessThan(60_000_000);
+      taken = new Promise((resolve) => client.write(pings, () => resolve(true)));
+    } while (await Promise.race([taken, soon()]));
+    client.on("data", () => undefined);
+    client.resume();
+    expect(await taken).toBe(true);
   });
 
   it("stops serving at once when told to, whatever is open", async () => {

@@ -273,6 +273,21 @@ export function describeCalls(name: string, transport: CallTransport): void {
       });
     });
 
+    it("forgets the signal of a call that has ended", () =>
+      using(echoTable(), async (client) => {
+        const listeners = new Set<() => void>();
+        const signal = {
+          aborted: false,
+          addEventListener: (_type: "abort", listener: () => void) => listeners.add(listener),
+          removeEventListener: (_type: "abort", listener: () => void) => listeners.delete(listener),
+        };
+        const recording = record(client, "/test.Echo/Unary", { signal });
+        expect(listeners.size).toBe(1);
+        recording.call.sendLast(1, writer(Uint8Array.of(65)));
+        expect(await recording.ended).toMatchObject({ code: 0 });
+        expect(listeners.size).toBe(0);
+      }));
+
     it("does not start a call whose signal is aborted", async () => {
       const { table, calls } = watched();
       await using(table, async (client) => {
