@@ -5,7 +5,8 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
+import { request as requestOverTls } from "node:https";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -22,6 +23,14 @@ export interface MemberOptions {
   /** Fixed client port; any free one when absent. Two members compared by text should use the same one in turn. */
   readonly clientPort?: number;
   readonly readyTimeoutMs?: number;
+  /** Clients are served over TLS with this certificate. */
+  readonly tls?: CertificateFiles;
+}
+
+/** Paths of PEM files. */
+export interface CertificateFiles {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 const readyTimeoutMs = 60_000;
@@ -121,13 +130,15 @@ export class Member {
     if (program === undefined) {
       throw new Error(`no command for ${this.name}`);
     }
-    const client = `http://${this.endpoint}`;
+    const { tls } = this.#options;
+    const client = `${tls === undefined ? "http" : "https"}://${this.endpoint}`;
     const peer = `http://${this.host}:${this.peerPort}`;
     const flags = [
       ...["--name", this.name, "--data-dir", this.dataDirectory],
       ...["--listen-client-urls", client, "--advertise-client-urls", client],
       ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer],
       ...["--initial-cluster", `${this.name}=${peer}`, "--log-level", "warn"],
+      ...(tls === undefined ? [] : ["--cert-file", tls.certificate, "--key-file", tls.key]),
       ...(this.#options.flags ?? []),
     ];
     const child = spawn(program, [...first, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
@@ -200,10 +211,11 @@ export class Member {
     }
   }
 
-  /** A GET over HTTP/1.1; undefined when nobody answers. */
+  /** A GET over HTTP/1.1, with TLS if the member has it; undefined when nobody answers. */
   get(path: string): Promise<{ status: number; body: string } | undefined> {
     return new Promise((resolve) => {
-      const call = request({ host: this.host, port: this.port, path, agent: false, timeout: 5_000 }, (response) => {
+      const target = { host: this.host, port: this.port, path, agent: false, timeout: 5_000 };
+      const onResponse = (response: IncomingMessage): void => {
         let body = "";
         response.setEncoding("utf8");
         response.on("data", (text: string) => {
@@ -211,7 +223,12 @@ export class Member {
         });
         response.on("end", () => resolve({ status: response.statusCode ?? 0, body }));
         response.on("error", () => resolve(undefined));
-      });
+      };
+      // Whose certificate it is does not matter to a readiness probe.
+      const call =
+        this.#options.tls === undefined
+          ? request(target, onResponse)
+          : requestOverTls({ ...target, rejectUnauthorized: false }, onResponse);
       call.on("timeout", () => call.destroy());
       call.on("error", () => resolve(undefined));
       call.end();
