@@ -9,7 +9,7 @@
  */
 
 import type { Raft } from "../raft.js";
-import { type ConfState, type Entry, type NodeId, none, RaftState } from "../types.js";
+import { type ConfState, type Entry, emptyConfState, type NodeId, none, RaftState } from "../types.js";
 
 /** The code under test broke a safety property. */
 export class InvariantViolation extends Error {
@@ -27,6 +27,9 @@ export class NodeRecord {
   term = 0;
   leaderOf = 0;
   snapshot: unknown = undefined;
+  /** The configuration by which it would hold an election now, and how far it has applied. */
+  config: ConfState = emptyConfState;
+  applied = 0;
 
   constructor(id: NodeId, log: readonly Entry[]) {
     this.id = id;
@@ -84,7 +87,10 @@ export class InvariantChecker {
     // First, so that the entry with which a leader begins its term is met with the leader known.
     if (raft.state === RaftState.leader) this.#observeLeader(record);
     else record.leaderOf = 0;
+    record.config = raft.tracker.config;
+    record.applied = raft.log.applied;
     const changed = this.#observeLog(record, raft);
+    checkStable(record, raft);
     const { committed } = raft.log;
     if (committed < record.committed) {
       fail(`node ${raft.id} went back from commit ${record.committed} to ${committed}`);
@@ -92,7 +98,10 @@ export class InvariantChecker {
     const advanced = committed > record.committed;
     if (advanced) this.#observeCommit(record, raft);
     if (changed || advanced) this.#checkUpToDate(record);
-    if (advanced) this.#checkLeaderCompleteness();
+    if (advanced) {
+      this.#checkLeaderCompleteness();
+      this.#checkElectable();
+    }
     if (changed) this.#checkQuorum("QuorumLogInv", (one) => one.log);
   }
 
@@ -192,6 +201,25 @@ export class InvariantChecker {
   }
 
   /**
+   * LeaderCompletenessInv before it is too late: nobody who lacks a committed entry could win an election, going by the
+   * logs alone.
+   */
+  #checkElectable(): void {
+    const last = this.committed.length - 1;
+    for (const candidate of this.#records.values()) {
+      const { id, config, log } = candidate;
+      if (log[last] === this.committed[last] || !config.voters.concat(config.votersOutgoing).includes(id)) continue;
+      // Who knows of a committed change that it has not applied does not campaign.
+      if (log.slice(candidate.applied + 1, candidate.committed + 1).some(({ type }) => type !== 0)) continue;
+      const wins = (half: readonly NodeId[]) =>
+        half.filter((voter) => isUpToDate(candidate, this.record(voter))).length > half.length / 2;
+      if (wins(config.voters) && (config.votersOutgoing.length === 0 || wins(config.votersOutgoing))) {
+        fail(`LeaderCompletenessInv: node ${id} could be elected and lacks committed entry ${last}`);
+      }
+    }
+  }
+
+  /**
    * MoreUpToDateCorrectInv: who has the more up-to-date log has all that the other knows to be committed. Taken literally
    * this is false: a follower that is catching up may know that an entry of an old term is committed, and have nothing yet
    * of the term in which that happened; a deposed leader's leftovers are then ahead of it. Such a follower is left out.
@@ -205,11 +233,14 @@ export class InvariantChecker {
   }
 
   #checkPair(ahead: NodeRecord, behind: NodeRecord): void {
-    const own = ahead.log.at(-1) as Entry;
     const other = behind.log.at(-1) as Entry;
-    const isAhead = own.term > other.term || (own.term === other.term && own.index >= other.index);
     const last = behind.committed;
-    if (!isAhead || other.term < (this.#commitTerms[last] ?? 0) || ahead.log[last] === behind.log[last]) return;
+    if (
+      !isUpToDate(ahead, behind) ||
+      other.term < (this.#commitTerms[last] ?? 0) ||
+      ahead.log[last] === behind.log[last]
+    )
+      return;
     fail(`MoreUpToDateCorrectInv: node ${ahead.id} is ahead of ${behind.id} and lacks its committed entry ${last}`);
   }
 
@@ -279,6 +310,21 @@ export class InvariantChecker {
   read(known: number, index: number): void {
     if (index < known) fail(`a read was answered with ${index} when ${known} had been committed`);
   }
+}
+
+/** Whether `one` has a log as up-to-date as that of `other`, so that `other` may vote for it. */
+function isUpToDate(one: NodeRecord, other: NodeRecord): boolean {
+  const own = one.log.at(-1) as Entry;
+  const theirs = other.log.at(-1) as Entry;
+  return own.term > theirs.term || (own.term === theirs.term && own.index >= theirs.index);
+}
+
+/** What the node takes for durable is what it was given. */
+function checkStable({ id, log }: NodeRecord, raft: Raft): void {
+  const index = raft.log.unstable.offset - 1;
+  const term = raft.log.termOrZero(index);
+  if (term !== log[index]?.term)
+    fail(`node ${id} has entry ${index} of term ${term}, not ${log[index]?.term}, on disk`);
 }
 
 function fail(what: string): never {
