@@ -21,7 +21,7 @@ import { bytesFromLatin1, compareBytes, latin1FromBytes } from "@etcd-ts/api";
 import type { Backend, BucketName, RecordVisitor, RowVisitor } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import type { Clock, Digest, Timer } from "../env.js";
-import { type Database, type DatabaseSize, tableNames } from "./database.js";
+import { type Database, type DatabaseSize, type PinnedDatabase, tableNames } from "./database.js";
 import { Generation } from "./generation.js";
 import { LongRows } from "./long-rows.js";
 import { RecordMerge } from "./record-merge.js";
@@ -110,6 +110,16 @@ export class BufferedBackend implements Backend {
       this.#waiters.push({ index, resolve, reject });
       this.requestCommit();
     });
+  }
+
+  /**
+   * A read of the whole database at a moment when it durably holds at least everything up to `index`; what else it holds
+   * are whole entries. Its own `meta` rows tell how far it goes. The caller releases it, before this backend is closed.
+   */
+  async pinDurable(index: number): Promise<PinnedDatabase> {
+    await this.whenDurable(index);
+    assert(!this.#closed, "a closed database is not read");
+    return this.#database.pin();
   }
 
   /** Whether writers should wait: a whole batch has gathered behind the commit under way. */

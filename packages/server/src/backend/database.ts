@@ -35,6 +35,19 @@ export interface DatabaseSize {
 /** Operations in the order they are to be carried out; encoded by `BatchWriter`. The blocks are given away. */
 export type Batch = readonly Uint8Array[];
 
+/**
+ * The committed state of one moment, which later commits do not change. It keeps the pages it reads from being used
+ * again, so it must be released soon, and before the database is closed.
+ */
+export interface PinnedDatabase {
+  /** As `Database.get`. */
+  get(table: number, key: Uint8Array): Uint8Array | undefined;
+  /** As `Database.scan`. */
+  scan(table: number, lo: Uint8Array, hi: Uint8Array | undefined, visit: DatabaseRowVisitor): void;
+  /** Once; nothing may be read afterwards. */
+  release(): void;
+}
+
 export interface Database {
   /** Longest key a row may have, in bytes. */
   readonly keySizeMax: number;
@@ -46,6 +59,8 @@ export interface Database {
   commit(batch: Batch): Promise<DatabaseSize>;
   /** Moves reads to the last commit. */
   refresh(): void;
+  /** Pins what reads see now. */
+  pin(): PinnedDatabase;
   /** As of opening. */
   size(): DatabaseSize;
   close(): Promise<void>;

@@ -51,6 +51,7 @@ export function measuredDatabase(database: Database, clock: Clock, metrics: Memb
       return size;
     },
     refresh: () => database.refresh(),
+    pin: () => database.pin(),
     size: () => database.size(),
     close: () => database.close(),
   };

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { BufferedBackend } from "../backend/buffered-backend.js";
+import { tableNames } from "../backend/database.js";
 import { nodeClock } from "./clock.js";
 import { nodeDigest } from "./digest.js";
 import { openLmdbDatabase } from "./lmdb-database.js";
@@ -93,4 +94,25 @@ test("keys longer than the database takes are found and scanned in order", () =>
     second.scan("authUsers", bytes("a"), undefined, (_key, value) => values.push(new TextDecoder().decode(value)) > 0);
     expect(values).toEqual(["short", "c", "last"]);
     await second.close();
+  }));
+
+test("a pinned read keeps seeing what it saw, however much is committed and reset", () =>
+  withBackend(async (open) => {
+    const backend = open();
+    for (let i = 0; i < 50; i++) backend.put("lease", bytes(`l${String(i).padStart(2, "0")}`), bytes("old"));
+    backend.sealEntry(1, 1);
+    const pinned = await backend.pinDurable(1);
+    const lease = tableNames.indexOf("lease");
+    for (let round = 2; round < 6; round++) {
+      for (let i = 0; i < 60; i++) backend.put("lease", bytes(`l${String(i).padStart(2, "0")}`), bytes(`new${round}`));
+      backend.sealEntry(round, 1);
+      await backend.whenDurable(round);
+      expect(pinned.get(lease, bytes("l07"))).toEqual(bytes("old"));
+      const seen: string[] = [];
+      pinned.scan(lease, bytes("l"), bytes("l48"), (_key, value) => seen.push(new TextDecoder().decode(value)) > 0);
+      expect(seen).toEqual(Array.from({ length: 48 }, () => "old"));
+      expect(backend.get("lease", bytes("l07"))).toEqual(bytes(`new${round}`));
+    }
+    pinned.release();
+    await backend.close();
   }));

@@ -17,6 +17,7 @@ import {
   type DatabaseOptions,
   type DatabaseRowVisitor,
   type DatabaseSize,
+  type PinnedDatabase,
   tableNames,
 } from "../backend/database.js";
 import { DiskError } from "../env.js";
@@ -128,6 +129,23 @@ class LmdbDatabase implements Database {
 
   refresh(): void {
     this.#root.resetReadTxn();
+  }
+
+  pin(): PinnedDatabase {
+    const transaction = this.#root.useReadTransaction();
+    return {
+      get: (table, key) => {
+        const shared = this.#table(table).getBinaryFast(key, { transaction });
+        return shared === undefined ? undefined : view(shared, shared.length);
+      },
+      scan: (table, lo, hi, visit) => {
+        const end = hi === undefined ? {} : { end: hi };
+        for (const { key, value } of this.#table(table).getRange({ start: lo, ...end, transaction })) {
+          if (!visit(key, view(value.bytes, value.length))) break;
+        }
+      },
+      release: () => transaction.done(),
+    };
   }
 
   size(): DatabaseSize {

@@ -2,7 +2,14 @@
 
 import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import { deletionFlag, operationHeaderBytes } from "../batch.js";
-import { type Batch, type Database, type DatabaseRowVisitor, type DatabaseSize, tableNames } from "../database.js";
+import {
+  type Batch,
+  type Database,
+  type DatabaseRowVisitor,
+  type DatabaseSize,
+  type PinnedDatabase,
+  tableNames,
+} from "../database.js";
 
 type Table = ReadonlyMap<string, Uint8Array>;
 
@@ -17,22 +24,50 @@ export class FakeDatabase implements Database {
     | undefined;
   #lent: Uint8Array | undefined;
   isClosed = false;
+  /** Pinned reads that were not released. */
+  pins = 0;
 
   get hasPendingCommit(): boolean {
     return this.#pending !== undefined;
   }
 
   get(table: number, key: Uint8Array): Uint8Array | undefined {
-    const value = this.#visible[table]?.get(latin1FromBytes(key));
-    return value === undefined ? undefined : this.#lend(value);
+    return this.#get(this.#visible, table, key);
   }
 
   scan(table: number, lo: Uint8Array, hi: Uint8Array | undefined, visit: DatabaseRowVisitor): void {
+    this.#scan(this.#visible, table, lo, hi, visit);
+  }
+
+  pin(): PinnedDatabase {
+    const tables = this.#visible;
+    this.pins++;
+    return {
+      get: (table, key) => this.#get(tables, table, key),
+      scan: (table, lo, hi, visit) => this.#scan(tables, table, lo, hi, visit),
+      release: () => {
+        this.pins--;
+      },
+    };
+  }
+
+  #get(tables: readonly Table[], table: number, key: Uint8Array): Uint8Array | undefined {
+    const value = tables[table]?.get(latin1FromBytes(key));
+    return value === undefined ? undefined : this.#lend(value);
+  }
+
+  #scan(
+    tables: readonly Table[],
+    table: number,
+    lo: Uint8Array,
+    hi: Uint8Array | undefined,
+    visit: DatabaseRowVisitor,
+  ): void {
     const loText = latin1FromBytes(lo);
     const hiText = hi === undefined ? undefined : latin1FromBytes(hi);
-    for (const key of [...(this.#visible[table]?.keys() ?? [])].sort()) {
+    for (const key of [...(tables[table]?.keys() ?? [])].sort()) {
       if (key < loText || (hiText !== undefined && key >= hiText)) continue;
-      const value = this.#visible[table]?.get(key) ?? new Uint8Array(0);
+      const value = tables[table]?.get(key) ?? new Uint8Array(0);
       if (!visit(bytesFromLatin1(key), this.#lend(value))) return;
     }
   }
