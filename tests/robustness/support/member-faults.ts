@@ -1,6 +1,6 @@
 /** The real member under load: killed and started again, or its disk cut off at points of its own log of operations. */
 
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, Member } from "../../interop/support/member.js";
@@ -46,7 +46,7 @@ export async function killMember(options: FaultOptions): Promise<void> {
   }
 }
 
-/** Runs the member under load for a while, then boots what each of `count` power cuts during that time could have left. */
+/** Runs a member under load for a while, then boots what each of `count` power cuts during that time could have left. */
 export async function cutMember(options: FaultOptions): Promise<void> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-member-")));
   const watched = join(root, "data");
@@ -64,6 +64,7 @@ export async function cutMember(options: FaultOptions): Promise<void> {
       flags: [...memberFlags, "--data-dir", watched],
       clientPort,
     });
+    const readyNs = process.hrtime.bigint();
     try {
       load.start();
       await delay(1000 + options.draw() * 2000);
@@ -71,18 +72,32 @@ export async function cutMember(options: FaultOptions): Promise<void> {
     } finally {
       await member.stop({ force: true });
     }
-    const loss = new PowerLoss(readShimLog(log), watched);
-    const positions = Array.from({ length: options.count }, () => Math.floor(options.draw() * (loss.length + 1)));
+    const operations = readShimLog(log);
+    const loss = new PowerLoss(operations, watched);
+    const first = operations.findIndex(({ timeNs }) => timeNs >= readyNs);
+    const draws = Array.from({ length: options.count }, () => options.draw());
+    const positions = draws.map((drawn) => first + Math.floor(drawn * (loss.length - first + 1)));
     for (const [i, position] of positions.sort((a, b) => a - b).entries()) {
       loss.advanceTo(position);
       const left = join(root, "left");
-      loss.build(left, options.draw);
-      options.report(i + 1, await bootLeft(left, clientPort, load, loss.timeNs));
+      const pristine = join(root, "pristine");
+      loss.build(pristine, options.draw);
+      rmSync(left, { recursive: true, force: true });
+      cpSync(pristine, left, { recursive: true });
+      const wrong = await bootLeft(left, clientPort, load, loss.timeNs);
+      options.report(i + 1, wrong.length === 0 ? [] : [...wrong, `what was left is kept in ${keep(pristine)}`]);
     }
     await member.close();
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
+}
+
+/** Puts aside what was left, as it was before a member was booted from a copy of it. */
+function keep(left: string): string {
+  const kept = mkdtempSync(join(tmpdir(), "etcd-ts-failed-"));
+  renameSync(left, join(kept, "data"));
+  return kept;
 }
 
 async function bootLeft(left: string, clientPort: number, load: KvLoad, timeNs: bigint): Promise<readonly string[]> {
