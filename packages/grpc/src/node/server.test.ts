@@ -248,7 +248,7 @@ describe("slow and many clients", () => {
     const pings = concat(...Array.from({ length: 5000 }, (_, i) => ping(i)));
     let sent = 0;
     let taken: Promise<boolean>;
-    const soon = (): Promise<boolean> => new Promise((resolve) => setTimeout(() => resolve(false), 300));
+    const soon = (): Promise<boolean> => new Promise((resolve) => setTimeout(() => resolve(false), 1500));
     do {
       sent += pings.length;
       // The kernel's buffers of both directions fill first.
