@@ -10,7 +10,14 @@ export { findLatestMark, listSegments, readLog, readSegment } from "./wal/log-re
 export { Replay } from "./wal/replay.js";
 export { type OpenedWal, type OpenOptions, Wal, type WalEnv, type WalOptions } from "./wal/wal.js";
 export { forEachOperation } from "./backend/batch.js";
-export { type Batch, type Database, type DatabaseRowVisitor, type DatabaseSize, tableNames } from "./backend/database.js";
+export {
+  type Batch,
+  type Database,
+  type DatabaseRowVisitor,
+  type DatabaseSize,
+  type PinnedDatabase,
+  tableNames,
+} from "./backend/database.js";
 export { configFromFlags } from "./config/load-config.js";
 export type { MemberConfig } from "./config/member-config.js";
 export type {
@@ -28,9 +35,13 @@ export type {
   ServedRequest,
   Timer,
 } from "./env.js";
+export { versionBody } from "./http/client-handler.js";
 export { MemberMetrics } from "./metrics/member-metrics.js";
-export { openMember } from "./node/bootstrap.js";
+export { type OpenedMember, openMember } from "./node/bootstrap.js";
+export { BootstrapError } from "./node/bootstrap-error.js";
 export type { Member } from "./node/member.js";
+export { memberProbe } from "./node/probe.js";
+export { promoteHere } from "./node/promotion.js";
 export { publishAttributes } from "./node/publisher.js";
 export { VersionMonitor } from "./node/version-monitor.js";
 export { PeerNetwork } from "./peers/peer-network.js";

@@ -35,7 +35,7 @@ import type { DiskLock, Env } from "../env.js";
 import { measuredDatabase } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
 import { findLatestMark } from "../wal/log-reader.js";
-import { Wal } from "../wal/wal.js";
+import { Wal, type WalOptions } from "../wal/wal.js";
 import { BootstrapError } from "./bootstrap-error.js";
 import { joinCluster } from "./join.js";
 import { Member, type PeerTransport } from "./member.js";
@@ -44,6 +44,8 @@ export interface OpenedMember {
   readonly member: Member;
   /** Members to connect to at first, this one aside. */
   readonly peers: ReadonlyMap<bigint, readonly string[]>;
+  /** Raft's log as far as it is durable, for those who look on. */
+  readonly log: Pick<MemoryStorage, "firstIndex" | "lastIndex" | "entries" | "term">;
   /** To be released last. */
   readonly lock: DiskLock;
 }
@@ -74,6 +76,8 @@ export async function openMember(
   options: {
     readonly makeTransport?: (identity: Identity) => PeerTransport;
     readonly metrics: MemberMetrics;
+    /** Of the write-ahead log; etcd's unless given. */
+    readonly segmentSizeBytes?: number;
     failed(error: Error): void;
   },
 ): Promise<OpenedMember> {
@@ -110,9 +114,11 @@ export async function openMember(
     });
     runToEnd(machine.restoreTask(backend, new Budget(Number.POSITIVE_INFINITY)));
     const walDirectory = config.walDir ?? `${memberDirectory}/wal`;
+    const { segmentSizeBytes } = options;
+    const walOptions = segmentSizeBytes === undefined ? {} : { segmentSizeBytes };
     const opened = (await Wal.exists(env.disk, walDirectory))
-      ? await reopenLog(env, walDirectory, { backend, membership })
-      : await createLog(env, walDirectory, config, { isEmpty: machine.applied.index === 0 });
+      ? await reopenLog(env, walDirectory, { backend, membership }, walOptions)
+      : await createLog(env, walDirectory, config, { isEmpty: machine.applied.index === 0, ...walOptions });
     const raft = new RawNode({
       id: opened.memberId,
       electionTick: electionTicks,
@@ -166,7 +172,7 @@ export async function openMember(
       failed: options.failed,
     });
     const peers = new Map(opened.members.map(({ id, peerUrls }) => [id, peerUrls]));
-    return { member, peers, lock };
+    return { member, peers, log: opened.log, lock };
   } catch (error) {
     await lock.release();
     throw error;
@@ -215,6 +221,7 @@ async function reopenLog(
   env: Env,
   directory: string,
   state: { readonly backend: BufferedBackend; readonly membership: Membership },
+  walOptions: WalOptions,
 ): Promise<OpenedLog> {
   const mark = await findLatestMark(env.disk, env.digest, directory);
   const consistent = readApplied(state.backend);
@@ -222,7 +229,10 @@ async function reopenLog(
     const versus = `the database has applied index ${consistent.index}, the log begins after index ${mark.index}`;
     throw new BootstrapError(`database and write-ahead log do not belong together: ${versus}`);
   }
-  const opened = await Wal.open(env, directory, mark, { durableIndex: state.backend.durableIndex });
+  const opened = await Wal.open(env, directory, mark, {
+    ...walOptions,
+    durableIndex: state.backend.durableIndex,
+  });
   const { nodeId, clusterId } = decodeMetadata(opened.metadata);
   const log = new MemoryStorage();
   const confState = state.membership.confState();
@@ -249,13 +259,13 @@ async function createLog(
   env: Env,
   directory: string,
   config: MemberConfig,
-  database: { readonly isEmpty: boolean },
+  options: WalOptions & { readonly isEmpty: boolean },
 ): Promise<OpenedLog> {
-  if (!database.isEmpty) throw new BootstrapError(`${directory} has no write-ahead log, but the database has data`);
+  if (!options.isEmpty) throw new BootstrapError(`${directory} has no write-ahead log, but the database has data`);
   const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config);
   const metadata = new Uint8Array(sizeMetadata({ nodeId: memberId, clusterId }));
   encodeMetadata({ nodeId: memberId, clusterId }, metadata, 0);
-  const wal = await Wal.create(env, directory, metadata);
+  const wal = await Wal.create(env, directory, metadata, options);
   const log = new MemoryStorage();
   log.setHardState(emptyHardState satisfies HardState);
   env.logger.log("info", "starting local member", {
