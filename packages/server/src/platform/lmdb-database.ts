@@ -10,7 +10,7 @@ import { closeSync, fsyncSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { type Database as LmdbTable, open, type RootDatabase, type RootDatabaseOptions } from "lmdb";
+import { type Database as LmdbTable, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
 import {
   type Batch,
   type Database,
@@ -76,6 +76,16 @@ function syncFile(path: string): void {
   }
 }
 
+/** What lmdb-js takes, but does not declare. */
+interface PinnableTable {
+  getBinaryFast(key: Uint8Array, options: { readonly transaction: Transaction }): Buffer | undefined;
+}
+
+/** A parameter that lmdb-js takes and its types leave out. */
+interface TransactionReads {
+  getBinaryFast(key: Uint8Array, options: { readonly transaction: Transaction }): Uint8Array | undefined;
+}
+
 interface Pending {
   readonly resolve: (size: DatabaseSize) => void;
   readonly reject: (error: Error) => void;
@@ -135,7 +145,7 @@ class LmdbDatabase implements Database {
     const transaction = this.#root.useReadTransaction();
     return {
       get: (table, key) => {
-        const shared = this.#table(table).getBinaryFast(key, { transaction });
+        const shared = (this.#table(table) as PinnableTable).getBinaryFast(key, { transaction });
         return shared === undefined ? undefined : view(shared, shared.length);
       },
       scan: (table, lo, hi, visit) => {

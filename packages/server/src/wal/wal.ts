@@ -14,7 +14,14 @@
  * Source: etcd server/storage/wal/wal.go.
  */
 
-import { type ConfState, type Entry, emptyHardState, type HardState, isEmptyHardState } from "@etcd-ts/raft";
+import {
+  type ConfState,
+  type Entry,
+  emptyHardState,
+  equalHardStates,
+  type HardState,
+  isEmptyHardState,
+} from "@etcd-ts/raft";
 import { assert } from "../assert.js";
 import type { Disk, DiskLock, Env } from "../env.js";
 import { WalError } from "./errors.js";
@@ -73,8 +80,8 @@ export class Wal {
   readonly #older: { readonly name: SegmentName; readonly lock: DiskLock }[];
   #segment: SegmentWriter;
   #hardState: HardState;
-  /** Whether `#hardState` has a commit index that is not framed yet. */
-  #commitWaits = false;
+  /** Whether `#hardState` is not framed yet; if it needs no sync, it waits for something that does. */
+  #stateWaits = false;
   #lastIndex: number;
   /** Name of the segment that is framed for, which may not exist yet, and where its framed bytes end. */
   #framedName: SegmentName;
@@ -277,7 +284,7 @@ export class Wal {
   async close(): Promise<void> {
     if (this.#closed) return;
     try {
-      if (this.#failure === undefined && this.#commitWaits) {
+      if (this.#failure === undefined && this.#stateWaits) {
         this.#begin();
         this.#frameState();
       }
@@ -296,19 +303,17 @@ export class Wal {
     const known = this.#hardState;
     const given = hardState === undefined || isEmptyHardState(hardState) ? known : hardState;
     const state = given.commit < known.commit ? { ...given, commit: known.commit } : given;
-    const needsSync = entries.length > 0 || state.term !== this.#hardState.term || state.vote !== this.#hardState.vote;
-    if (state.commit !== this.#hardState.commit) this.#commitWaits = true;
-    if (!needsSync) {
-      this.#hardState = state;
-      return false;
+    const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote;
+    if (needsSync) {
+      // A new segment's header has the state of before.
+      this.#begin();
+      for (const entry of entries) this.#framer.entry(entry);
+      this.#lastIndex = entries.at(-1)?.index ?? this.#lastIndex;
     }
-    this.#begin();
-    for (const entry of entries) this.#framer.entry(entry);
-    if (state.term !== this.#hardState.term || state.vote !== this.#hardState.vote) this.#commitWaits = true;
+    if (!equalHardStates(state, known)) this.#stateWaits = true;
     this.#hardState = state;
-    this.#lastIndex = entries.at(-1)?.index ?? this.#lastIndex;
-    this.#frameState();
-    return true;
+    if (needsSync) this.#frameState();
+    return needsSync;
   }
 
   /** Makes the framer ready for a batch: the next segment's header if this one is full, or a mark. */
@@ -321,13 +326,13 @@ export class Wal {
   #raiseCommit(index: number): void {
     if (index <= this.#hardState.commit) return;
     this.#hardState = { ...this.#hardState, commit: index };
-    this.#commitWaits = true;
+    this.#stateWaits = true;
   }
 
   #frameState(): void {
-    if (!this.#commitWaits) return;
+    if (!this.#stateWaits) return;
     this.#framer.state(this.#hardState);
-    this.#commitWaits = false;
+    this.#stateWaits = false;
   }
 
   #beginSegment(): void {
@@ -340,7 +345,7 @@ export class Wal {
     this.#framer.checksum();
     this.#framer.metadata(this.#metadata);
     if (!isEmptyHardState(this.#hardState)) this.#framer.state(this.#hardState);
-    this.#commitWaits = false;
+    this.#stateWaits = false;
     this.#framer.checksum();
   }
 
