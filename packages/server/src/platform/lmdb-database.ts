@@ -81,11 +81,6 @@ interface PinnableTable {
   getBinaryFast(key: Uint8Array, options: { readonly transaction: Transaction }): Buffer | undefined;
 }
 
-/** A parameter that lmdb-js takes and its types leave out. */
-interface TransactionReads {
-  getBinaryFast(key: Uint8Array, options: { readonly transaction: Transaction }): Uint8Array | undefined;
-}
-
 interface Pending {
   readonly resolve: (size: DatabaseSize) => void;
   readonly reject: (error: Error) => void;
