@@ -188,12 +188,12 @@ export class InvariantChecker {
     this.#checkLeaderCompleteness();
   }
 
-  /** LeaderCompletenessInv: a leader has all that was committed up to its term. */
+  /** LeaderCompletenessInv: a leader has all that was committed up to its term, whatever the entries' own terms. */
   #checkLeaderCompleteness(): void {
     for (const record of this.#records.values()) {
       if (record.leaderOf === 0) continue;
       let last = this.committed.length - 1;
-      while ((this.committed[last] as Entry).term > record.leaderOf) last--;
+      while ((this.#commitTerms[last] ?? 0) > record.leaderOf) last--;
       if (record.log[last] !== this.committed[last]) {
         fail(`LeaderCompletenessInv: leader ${record.id} of term ${record.leaderOf} lacks committed entry ${last}`);
       }
