@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Entry, HardState } from "@etcd-ts/raft";
 import { describe, expect, test } from "vitest";
-import { findLatestMark } from "./log-reader.js";
+import { findLatestMark, listSegments, readLog } from "./log-reader.js";
 import { testEnv, withDirectory } from "./testing/directory.js";
 import { Wal } from "./wal.js";
 
@@ -73,6 +73,25 @@ describe("a log", () => {
       const third = await Wal.open(env, directory, { index: 50, term: 1 }, options);
       expect(third.entries.at(-1)).toEqual(entry(61));
       await third.wal.close();
+    }));
+
+  test("holds each hard state as soon as it is saved, also where a segment begins", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const directory = `${root}/wal`;
+      const wal = await Wal.create(env, directory, metadata, { segmentSizeBytes: 400 });
+      for (let i = 1; i <= 30; i++) {
+        await wal.save(state(i - 1), [entry(i)]);
+        const { hardState } = await readLog(
+          env.disk,
+          env.digest,
+          directory,
+          await listSegments(env.disk, directory),
+          beginning,
+        );
+        expect(hardState).toEqual(state(i - 1));
+      }
+      await wal.close();
     }));
 
   test("can be opened at a mark whose hard state comes later", () =>
