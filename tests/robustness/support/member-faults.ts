@@ -20,6 +20,7 @@ const launcher = ["node", join(repository, "bin/etcd")];
 /** Small, so that segments are cut, released and purged all the time. */
 const memberFlags = ["--snapshot-count", "200", "--max-wals", "2"];
 const loadMsMax = 400;
+const bootAttemptsMax = 10;
 
 /** Kills the member `count` times under load; after each start everything acknowledged so far must be there. */
 export async function killMember(options: FaultOptions): Promise<void> {
@@ -33,7 +34,7 @@ export async function killMember(options: FaultOptions): Promise<void> {
       await load.stop();
       let wrong: readonly string[];
       try {
-        await member.boot();
+        await bootAgain(member);
         wrong = await load.check(process.hrtime.bigint());
       } catch (error) {
         wrong = [error instanceof Error ? error.message : String(error)];
@@ -43,6 +44,19 @@ export async function killMember(options: FaultOptions): Promise<void> {
     }
   } finally {
     await member.close();
+  }
+}
+
+/** Other programs on the machine may hold the member's port for a moment after it was killed. */
+async function bootAgain(member: Member): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await member.boot();
+      return;
+    } catch (error) {
+      if (attempt === bootAttemptsMax || !String(error).includes("EADDRINUSE")) throw error;
+      await delay(2000);
+    }
   }
 }
 
