@@ -1,5 +1,6 @@
 /** Requests that only the leader can answer, sent to its peer port. */
 
+import { DecodeError } from "@etcd-ts/api";
 import type { Clock, Network, PostResponse } from "../env.js";
 import type { Refusal } from "../node/refusal.js";
 
@@ -48,11 +49,21 @@ export async function askLeader<Answer>(
           responseBytesMax,
         })
         .catch(() => undefined);
-      const answer = response === undefined ? undefined : judge(response);
+      const answer = response === undefined ? undefined : judged(response, judge);
       if (answer !== undefined) return answer;
     }
     const pauseMs = urls.length === 0 ? lookup.electionTimeoutMs : Math.max(request.pauseMs, 1);
     if (clock.now() + pauseMs >= deadline) throw (urls.length === 0 ? "noLeader" : "timeout") satisfies Refusal;
     await new Promise<void>((resolve) => void clock.setTimer(pauseMs, resolve));
+  }
+}
+
+/** An answer that cannot be decoded is as good as none. */
+function judged<Answer>(response: PostResponse, judge: (response: PostResponse) => Verdict<Answer>): Verdict<Answer> {
+  try {
+    return judge(response);
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
   }
 }

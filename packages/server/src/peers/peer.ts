@@ -61,7 +61,7 @@ export class Peer {
     this.#pipeline = new Pipeline({ network, local, picker, status, ...reports });
     this.#appendWriter = new StreamWriter({ clock, status, ...reports }, () => new AppendStreamEncoder());
     this.#messageWriter = new StreamWriter({ clock, status, ...reports }, () => new MessageStreamEncoder());
-    const readerPorts = { clock, network, local, remoteId: id, picker, status, dialTimeoutMs, ...reports };
+    const readerPorts = { clock, network, logger, local, remoteId: id, picker, status, dialTimeoutMs, ...reports };
     const onMessage = (message: Message): void => environment.received(message);
     this.#readers = [
       new StreamReader(readerPorts, {

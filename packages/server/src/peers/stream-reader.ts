@@ -5,11 +5,12 @@
  * Source: etcd server/etcdserver/api/rafthttp/stream.go (streamReader).
  */
 
+import { DecodeError } from "@etcd-ts/api";
 import type { Message } from "@etcd-ts/raft";
-import type { Clock, Network, PeerStream, Timer } from "../env.js";
+import type { Clock, Logger, Network, PeerStream, Timer } from "../env.js";
 import { hexId, type LocalIdentity, requestHeaders } from "./identity.js";
 import type { PeerStatus } from "./peer-status.js";
-import type { StreamDecoder } from "./stream-codec.js";
+import { type StreamDecoder, StreamFormatError } from "./stream-codec.js";
 import type { UrlPicker } from "./url-picker.js";
 
 export const dialRetryMs = 100;
@@ -18,6 +19,7 @@ const silenceMaxMs = 5000;
 export interface StreamReaderPorts {
   readonly clock: Clock;
   readonly network: Network;
+  readonly logger: Logger;
   readonly local: LocalIdentity;
   readonly remoteId: bigint;
   readonly picker: UrlPicker;
@@ -35,6 +37,8 @@ export class StreamReader {
   #stream: PeerStream | undefined;
   #timer: Timer | undefined;
   #lastHeardAt = 0;
+  /** Status of the last answer, if it was a refusal: it is logged when it changes, not ten times a second. */
+  #refusedWith: number | undefined;
   #stopped = false;
 
   constructor(
@@ -53,7 +57,10 @@ export class StreamReader {
   }
 
   start(): void {
-    this.#dial().catch((error: unknown) => this.#lost(String(error)));
+    this.#dial().catch((error: unknown) => {
+      this.#ports.status.deactivate("dial remote peer", String(error));
+      this.#retry();
+    });
   }
 
   stop(): void {
@@ -82,6 +89,7 @@ export class StreamReader {
     if (stream.status !== 200) {
       stream.close();
       if (stream.status === 410) return this.#ports.removed();
+      this.#logRefusal(stream.status, url);
       picker.unreachable(url);
       status.deactivate("dial remote peer", `unexpected http status ${stream.status}`);
       return this.#retry();
@@ -91,6 +99,7 @@ export class StreamReader {
 
   #read(stream: PeerStream): void {
     this.#stream = stream;
+    this.#refusedWith = undefined;
     this.#ports.status.activate();
     this.#lastHeardAt = this.#ports.clock.now();
     const decoder = this.#makeDecoder(this.#onMessage);
@@ -100,31 +109,40 @@ export class StreamReader {
         try {
           decoder.push(chunk);
         } catch (error) {
+          // Anything else is a fault of this member's, which must not be taken for the peer's.
+          if (!(error instanceof StreamFormatError || error instanceof DecodeError)) throw error;
           stream.close();
-          this.#lost(String(error));
+          this.#lost(stream, String(error));
         }
       },
-      (error) => this.#lost(error === undefined ? undefined : String(error)),
+      (error) => this.#lost(stream, error === undefined ? undefined : String(error)),
     );
     this.#watchSilence(stream);
   }
 
   #watchSilence(stream: PeerStream): void {
     this.#timer = this.#ports.clock.setTimer(silenceMaxMs, () => {
-      if (this.#stream !== stream) return;
       if (this.#ports.clock.now() - this.#lastHeardAt < silenceMaxMs) return this.#watchSilence(stream);
       stream.close();
-      this.#lost("i/o timeout");
+      this.#lost(stream, "i/o timeout");
     });
   }
 
   /** The end of a stream without error does not make the peer inactive: it may just have attached a newer one. */
-  #lost(error: string | undefined): void {
-    if (this.#stream === undefined || this.#stopped) return;
+  #lost(stream: PeerStream, error: string | undefined): void {
+    if (this.#stream !== stream || this.#stopped) return;
     this.#stream = undefined;
     this.#timer?.cancel();
     if (error !== undefined) this.#ports.status.deactivate("read stream", error);
     this.#retry();
+  }
+
+  #logRefusal(status: number, url: string): void {
+    if (this.#refusedWith === status) return;
+    this.#refusedWith = status;
+    const why = status === 412 ? "it has another cluster id, or its version is incompatible" : "it may not know us yet";
+    const { logger, remoteId } = this.#ports;
+    logger.log("warn", "a peer refuses our stream", { "peer-id": hexId(remoteId), url, status, why });
   }
 
   #retry(): void {

@@ -132,7 +132,20 @@ export class Transport {
   }
 
   #refuse(request: ServedRequest, status: number, text: string): void {
+    this.#logRefusal(request, status, text);
     request.respond(status, { ...this.#clusterHeader(), "content-type": "text/plain; charset=utf-8" }, `${text}\n`);
+  }
+
+  #logRefusal(request: ServedRequest, status: number, error: string): void {
+    this.#options.logger.log("warn", "refused a request of a peer", {
+      error,
+      status,
+      path: request.target,
+      "remote-address": request.remoteAddress,
+      "remote-member-id": request.headers["x-server-from"],
+      "remote-server-version": request.headers["x-server-version"],
+      "remote-cluster-id": request.headers["x-etcd-cluster-id"],
+    });
   }
 
   #clusterHeader(): Record<string, string> {
@@ -184,6 +197,7 @@ export class Transport {
   }
 
   #respondForbidden(request: ServedRequest, text: string): void {
+    this.#logRefusal(request, 403, text);
     const headers = { ...this.#clusterHeader(), "content-type": "application/json" };
     request.respond(403, headers, JSON.stringify({ message: text }));
   }
