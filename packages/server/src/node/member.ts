@@ -27,7 +27,15 @@ import {
   sizeResponseHeader,
 } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall } from "@etcd-ts/grpc";
-import type { ConfChange, MemoryStorage, Message, RawNode, SoftState, Status } from "@etcd-ts/raft";
+import {
+  type ConfChange,
+  isLocalTarget,
+  type MemoryStorage,
+  type Message,
+  type RawNode,
+  type SoftState,
+  type Status,
+} from "@etcd-ts/raft";
 import {
   type AlarmStore,
   type Connections,
@@ -40,15 +48,15 @@ import {
   type Outcome,
   type Quota,
   ResponseHeaders,
-  type Sha1,
   type SlicedRead,
   type StateMachine,
   type WatchHub,
 } from "@etcd-ts/store";
 import type { BufferedBackend } from "../backend/buffered-backend.js";
-import type { Clock, Logger, Random } from "../env.js";
+import type { Clock, Digest, Logger, Random } from "../env.js";
 import { MeasuredLog } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
+import { ImageMaker } from "../snapshot/image-maker.js";
 import { serverVersion } from "../version.js";
 import type { Wal } from "../wal/wal.js";
 import { AppliedWaits } from "./applied-waits.js";
@@ -100,7 +108,7 @@ export interface MemberParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly sha1: Sha1;
+  readonly digest: Digest;
   readonly settings: MemberSettings;
   readonly raft: RawNode;
   readonly log: MemoryStorage;
@@ -146,8 +154,8 @@ export class Member {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly digest: Digest;
   readonly settings: MemberSettings;
-  readonly backend: BufferedBackend;
   readonly mvcc: Mvcc;
   readonly lessor: Lessor;
   readonly alarms: AlarmStore;
@@ -156,9 +164,11 @@ export class Member {
   readonly quota: Quota;
   readonly ids: RequestIds;
   readonly leases: Leases;
+  readonly images: ImageMaker;
   readonly flushQueue: FlushQueue;
   readonly watchHeaders: ResponseHeaders;
   readonly #parts: MemberParts;
+  #backend: BufferedBackend;
   readonly #machine: StateMachine;
   readonly #loop: RaftLoop;
   readonly #applier: Applier;
@@ -189,8 +199,9 @@ export class Member {
     this.clock = parts.clock;
     this.random = parts.random;
     this.logger = parts.logger;
+    this.digest = parts.digest;
     this.settings = parts.settings;
-    this.backend = parts.backend;
+    this.#backend = parts.backend;
     this.mvcc = parts.mvcc;
     this.lessor = parts.lessor;
     this.alarms = parts.alarms;
@@ -235,7 +246,7 @@ export class Member {
         clock: parts.clock,
         machine: parts.machine,
         membership: parts.membership,
-        backend: () => parts.backend,
+        backend: () => this.#backend,
         applyConfChange: (change) => this.#applyConfChange(change),
         wantsResult: (id) => this.#isAwaited(id),
         settle: (id, outcome) => this.#settle(id, outcome),
@@ -271,6 +282,11 @@ export class Member {
       waitApplied: (timeoutMs, done) => this.waitApplied(timeoutMs, done),
       clearRemainingTtl: (id, done) => this.#proposeCheckpoints([{ id, remainingTtl: 0 }], done),
       forward: parts.transport?.leases,
+    });
+    this.images = new ImageMaker({
+      clock: parts.clock,
+      backend: () => this.#backend,
+      appliedIndex: () => this.#machine.applied.index,
     });
     this.#leaseLoop = new LeaseLoop({
       clock: parts.clock,
@@ -324,11 +340,17 @@ export class Member {
     this.#confChanges.settleAll(() => ({ kind: "refused", reason: "stopped" }));
     this.#parts.transport?.stop();
     this.mvcc.close();
+    this.images.abort();
     await this.#parts.wal.close();
     await this.backend.close();
   }
 
   // What this member knows.
+
+  /** The live database; a received snapshot replaces it. */
+  get backend(): BufferedBackend {
+    return this.#backend;
+  }
 
   /** 0n while none is known. */
   get leader(): bigint {
@@ -476,7 +498,7 @@ export class Member {
   /** The id of a member that is added now. */
   newMemberId(peerUrls: readonly string[]): bigint {
     const unixSeconds = Math.floor(this.clock.wallTime() / 1000);
-    return computeMemberId(this.#parts.sha1, { peerUrls, clusterToken: "", unixSeconds });
+    return computeMemberId((bytes) => this.digest.sha1(bytes), { peerUrls, clusterToken: "", unixSeconds });
   }
 
   /** What this member knows of its connections to the others. */
@@ -595,6 +617,8 @@ export class Member {
 
   /** A message from another member. */
   receive(message: Message): void {
+    // Raft would take it for an answer of this member's own storage.
+    if (isLocalTarget(message.from)) return;
     this.#loop.step(message);
   }
 
