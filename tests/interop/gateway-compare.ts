@@ -125,7 +125,6 @@ const streams: readonly Question[] = [
   post("/v3/watch", { create_request: { key: a, start_revision: "2" } }, { lines: 2 }),
   post("/v3/watch", { create_request: { key: a, filters: ["NOPUT"] } }, { lines: 1 }),
   post("/v3/watch", { nonsense: {} }),
-  post("/v3/watch", "{"),
   post("/v3/lease/keepalive", { ID: "77" }, { lines: 1 }),
   post("/v3/maintenance/snapshot", {}, { lines: 1, bodyIgnored: true }),
 ];
