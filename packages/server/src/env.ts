@@ -91,9 +91,17 @@ export class DiskError extends Error {
   }
 }
 
+/** A SHA-256 of bytes that come in pieces. */
+export interface Sha256 {
+  update(bytes: Uint8Array): void;
+  /** Once. */
+  finish(): Uint8Array;
+}
+
 export interface Digest {
   sha1(bytes: Uint8Array): Uint8Array;
   sha256(bytes: Uint8Array): Uint8Array;
+  startSha256(): Sha256;
   /** CRC-32C continued from `crc` (0 to start): a finished value that is continued, as Go's crc32.Update. */
   crc32c(crc: number, bytes: Uint8Array): number;
 }

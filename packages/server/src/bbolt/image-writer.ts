@@ -24,7 +24,9 @@ import {
 
 export type Row = readonly [key: Uint8Array, value: Uint8Array];
 
-/** The rows of a bucket in byte order of their keys. Views are used before the next row is asked for. */
+/**
+ * The rows of a bucket in byte order of their keys. Views are used before the next row is asked for.
+ */
 export type RowSource = (bucket: string) => Iterable<Row>;
 
 interface Page {
@@ -94,15 +96,30 @@ class PageFiller {
   }
 }
 
-function layOutBucket(name: string, rows: Iterable<Row>, pageSize: number, firstId: number): [BucketLayout, number] {
+/** Rows after which the first pass lets its driver do something else. */
+const rowsPerSlice = 128;
+
+function* layOutBucket(
+  name: string,
+  rows: Iterable<Row>,
+  pageSize: number,
+  firstId: number,
+): Generator<undefined, [BucketLayout, number]> {
   const leaves = new PageFiller(pageSize, firstId);
-  for (const [key, value] of rows) leaves.add(key, key.length + value.length);
+  let count = 0;
+  for (const [key, value] of rows) {
+    leaves.add(key, key.length + value.length);
+    if (++count % rowsPerSlice === 0) yield;
+  }
   let nextId = leaves.finish();
   const branches: Page[][] = [];
   let level: readonly Page[] = leaves.pages;
   while (level.length > 1) {
     const filler = new PageFiller(pageSize, nextId);
-    for (const page of level) filler.add(page.firstKey, page.firstKey.length);
+    for (const page of level) {
+      filler.add(page.firstKey, page.firstKey.length);
+      if (++count % rowsPerSlice === 0) yield;
+    }
     nextId = filler.finish();
     branches.push(filler.pages);
     level = filler.pages;
@@ -110,22 +127,26 @@ function layOutBucket(name: string, rows: Iterable<Row>, pageSize: number, first
   return [{ name, leaves: leaves.pages, branches, root: level[0]?.id ?? firstId }, nextId];
 }
 
-/** The first pass. `names` in byte order. */
-export function layOutImage(names: readonly string[], source: RowSource, pageSize: number = 4096): ImageLayout {
+/** The first pass, in slices. `names` in byte order. */
+export function* layOutImage(
+  names: readonly string[],
+  source: RowSource,
+  pageSize: number = 4096,
+): Generator<undefined, ImageLayout> {
   const buckets: BucketLayout[] = [];
   let nextId = 2;
   for (const name of names) {
-    const [bucket, next] = layOutBucket(name, source(name), pageSize, nextId);
+    const [bucket, next] = yield* layOutBucket(name, source(name), pageSize, nextId);
     buckets.push(bucket);
     nextId = next;
   }
   const rootRows = buckets.map((bucket): Row => [encoder.encode(bucket.name), new Uint8Array(bucketHeaderSize)]);
-  const [root, end] = layOutBucket("", rootRows, pageSize, nextId);
+  const [root, end] = yield* layOutBucket("", rootRows, pageSize, nextId);
   assert(root.branches.length === 0, "the bucket names fit one page");
   return { pageSize, buckets, rootPage: root.root, sizeBytes: end * pageSize };
 }
 
-/** The second pass: the file's bytes, in order, in pieces of whole pages. */
+/** The second pass: the file's bytes, in order, in pieces of whole pages, each the caller's. */
 export function* writeImage(layout: ImageLayout, source: RowSource): Generator<Uint8Array> {
   const { pageSize, rootPage } = layout;
   const highWater = layout.sizeBytes / pageSize;

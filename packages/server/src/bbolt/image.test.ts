@@ -1,3 +1,4 @@
+import { runToEnd } from "@etcd-ts/store";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ImageFormatError, ImageReader } from "./image-reader.js";
@@ -7,7 +8,7 @@ type Content = ReadonlyMap<string, readonly Row[]>;
 
 function image(content: Content, pageSize = 1024): Uint8Array {
   const source = (bucket: string): Iterable<Row> => content.get(bucket) ?? [];
-  const layout = layOutImage([...content.keys()].sort(), source, pageSize);
+  const layout = runToEnd(layOutImage([...content.keys()].sort(), source, pageSize));
   const bytes = Buffer.concat([...writeImage(layout, source)]);
   expect(bytes.length).toBe(layout.sizeBytes);
   return bytes;

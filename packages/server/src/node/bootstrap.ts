@@ -143,7 +143,7 @@ export async function openMember(
       clock: env.clock,
       random: env.random,
       logger: env.logger,
-      sha1: (bytes) => env.digest.sha1(bytes),
+      digest: env.digest,
       settings: {
         heartbeatMs: config.heartbeatMs,
         electionTicks,

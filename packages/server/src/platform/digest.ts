@@ -10,6 +10,10 @@ const nativeCrcBytesMin = 400;
 export const nodeDigest: Digest = {
   sha1: (bytes: Uint8Array) => new Uint8Array(createHash("sha1").update(bytes).digest()),
   sha256: (bytes: Uint8Array) => new Uint8Array(createHash("sha256").update(bytes).digest()),
+  startSha256: () => {
+    const hash = createHash("sha256");
+    return { update: (bytes) => void hash.update(bytes), finish: () => new Uint8Array(hash.digest()) };
+  },
   crc32c: (crc: number, bytes: Uint8Array) =>
     bytes.length < nativeCrcBytesMin ? crc32c(crc, bytes) : nativeCrc32c(bytes, crc),
 };

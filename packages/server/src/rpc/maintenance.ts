@@ -7,6 +7,7 @@ import type { Member } from "../node/member.js";
 import { serverVersion } from "../version.js";
 import { unary } from "./method.js";
 import { refuseProposal } from "./proposal.js";
+import { snapshotService } from "./snapshot.js";
 import { refuse } from "./status.js";
 
 const alarmNames: Readonly<Record<number, string>> = { 1: "NOSPACE", 2: "CORRUPT" };
@@ -21,6 +22,7 @@ function alarmText(alarm: AlarmMember): string {
 
 export function maintenanceServices(member: Member): ServiceTable {
   return new Map([
+    snapshotService(member),
     unary(maintenance.status, (_call, _request, respond) => {
       const { membership, alarms, backend } = member;
       const downgrade = membership.downgrade();

@@ -1,0 +1,201 @@
+/**
+ * A consistent image of the live database in etcd's file format, made while the database goes on changing: two passes over
+ * one pinned read. Its index, term and configuration are read from that very transaction, so that they are exactly those
+ * of the rows in it.
+ *
+ * A pinned read keeps LMDB's pages from being used again: an image has a deadline, and whoever takes it must close it.
+ *
+ * Source: etcd server/storage/backend (Snapshot), bbolt tx.go WriteTo.
+ */
+
+import { bytesFromLatin1, decodeUtf8 } from "@etcd-ts/api";
+import { type ConfState, confStateOf, type Member, memberFromJson, parseExact } from "@etcd-ts/store";
+import { assert } from "../assert.js";
+import type { PinnedDatabase } from "../backend/database.js";
+import { readUint64 } from "../backend/revision-key.js";
+import { type ImageLayout, layOutImage, writeImage } from "../bbolt/image-writer.js";
+import type { Clock, Timer } from "../env.js";
+import { PinnedRows } from "./pinned-rows.js";
+import { runInSlices, Slices } from "./slices.js";
+
+/** The image takes too long, or the database is going away. */
+export class ImageAbortedError extends Error {
+  override readonly name = "ImageAbortedError";
+}
+
+export interface ImageFacts {
+  /** Index and term of the last entry in the image. */
+  readonly index: number;
+  readonly term: number;
+  readonly confState: ConfState;
+  /** `meta/storageVersion`; empty when it is not set. */
+  readonly storageVersion: string;
+}
+
+/** A reader that takes less than this per second keeps too much from being freed. */
+const bytesPerSecondMin = 1024 * 1024;
+const graceMs = 5 * 60 * 1000;
+/** Pages are handed out in pieces of about this size. */
+const pieceBytes = 32 * 1024;
+
+export class DatabaseImage implements ImageFacts {
+  readonly index: number;
+  readonly term: number;
+  readonly confState: ConfState;
+  readonly storageVersion: string;
+  readonly sizeBytes: number;
+  readonly #clock: Clock;
+  readonly #layout: ImageLayout;
+  readonly #rows: PinnedRows;
+  readonly #pin: Pin;
+
+  private constructor(clock: Clock, pin: Pin, rows: PinnedRows, layout: ImageLayout) {
+    const facts = readFacts(rows);
+    this.index = facts.index;
+    this.term = facts.term;
+    this.confState = facts.confState;
+    this.storageVersion = facts.storageVersion;
+    this.sizeBytes = layout.sizeBytes;
+    this.#clock = clock;
+    this.#pin = pin;
+    this.#rows = rows;
+    this.#layout = layout;
+  }
+
+  /**
+   * Lays the image out. Takes over `pinned`, and releases it when the image is closed, aborted, or too slow.
+   * Rejects with `ImageAbortedError`.
+   */
+  static async open(clock: Clock, pinned: PinnedDatabase, aborted: AbortSignal): Promise<DatabaseImage> {
+    const pin = new Pin(clock, pinned, aborted);
+    try {
+      const rows = new PinnedRows(pinned);
+      const layout = await runInSlices(
+        clock,
+        layOutImage(rows.names, (bucket) => rows.rows(bucket)),
+        () => pin.check(),
+      );
+      pin.allow(graceMs + (layout.sizeBytes / bytesPerSecondMin) * 1000);
+      return new DatabaseImage(clock, pin, rows, layout);
+    } catch (error) {
+      pin.release();
+      throw error;
+    }
+  }
+
+  /** The bytes of the file, in order, once. Pieces are the caller's. Throws `ImageAbortedError`. */
+  async *pieces(): AsyncGenerator<Uint8Array> {
+    const slices = new Slices(this.#clock);
+    let pages: Uint8Array[] = [];
+    let bytes = 0;
+    this.#pin.check();
+    for (const page of writeImage(this.#layout, (bucket) => this.#rows.rows(bucket))) {
+      pages.push(page);
+      bytes += page.length;
+      if (bytes >= pieceBytes) {
+        const piece = joined(pages, bytes);
+        pages = [];
+        bytes = 0;
+        yield piece;
+        this.#pin.check();
+      }
+      if (!slices.isOver) continue;
+      await slices.next();
+      this.#pin.check();
+    }
+    if (bytes > 0) yield joined(pages, bytes);
+  }
+
+  /** Called when the image can no longer be read, because it took too long or was aborted, unless it was closed. */
+  onGivenUp(callback: (error: ImageAbortedError) => void): void {
+    this.#pin.onGivenUp(callback);
+  }
+
+  /** Ends the read. May be called at any time, and again. */
+  close(): void {
+    this.#pin.release();
+  }
+}
+
+/** The read transaction of an image, released when it ends, however it ends. */
+class Pin {
+  readonly #clock: Clock;
+  readonly #pinned: PinnedDatabase;
+  readonly #aborted: AbortSignal;
+  readonly #onAbort = (): void => this.#giveUp();
+  #givenUp: (error: ImageAbortedError) => void = () => {};
+  #deadline: Timer;
+  #released = false;
+
+  constructor(clock: Clock, pinned: PinnedDatabase, aborted: AbortSignal) {
+    this.#clock = clock;
+    this.#pinned = pinned;
+    this.#aborted = aborted;
+    this.#deadline = clock.setTimer(graceMs, this.#onAbort);
+    aborted.addEventListener("abort", this.#onAbort);
+    if (aborted.aborted) this.release();
+  }
+
+  /** From now on it may take this long. */
+  allow(milliseconds: number): void {
+    this.#deadline.cancel();
+    this.#deadline = this.#clock.setTimer(milliseconds, this.#onAbort);
+  }
+
+  onGivenUp(callback: (error: ImageAbortedError) => void): void {
+    this.#givenUp = callback;
+  }
+
+  check(): void {
+    if (this.#released) throw abortedError();
+  }
+
+  #giveUp(): void {
+    if (this.#released) return;
+    this.release();
+    this.#givenUp(abortedError());
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#deadline.cancel();
+    this.#aborted.removeEventListener("abort", this.#onAbort);
+    this.#pinned.release();
+  }
+}
+
+function abortedError(): ImageAbortedError {
+  return new ImageAbortedError("the image of the database was given up");
+}
+
+function readFacts(rows: PinnedRows): ImageFacts {
+  const members: Member[] = [];
+  for (const [, value] of rows.rows("members")) {
+    const member = memberFromJson(parseExact(decodeUtf8(value, 0, value.length) ?? ""));
+    assert(member !== undefined, "the rows of members are members");
+    members.push(member);
+  }
+  const version = rows.get("meta", bytesFromLatin1("storageVersion"));
+  return {
+    index: numberIn(rows, "consistent_index"),
+    term: numberIn(rows, "term"),
+    confState: confStateOf(members),
+    storageVersion: version === undefined ? "" : (decodeUtf8(version, 0, version.length) ?? ""),
+  };
+}
+
+function numberIn(rows: PinnedRows, name: string): number {
+  const stored = rows.get("meta", bytesFromLatin1(name));
+  return stored === undefined ? 0 : readUint64(stored, 0);
+}
+
+function joined(pages: readonly Uint8Array[], size: number): Uint8Array {
+  const piece = new Uint8Array(size);
+  let at = 0;
+  for (const page of pages) {
+    piece.set(page, at);
+    at += page.length;
+  }
+  return piece;
+}
