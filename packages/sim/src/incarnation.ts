@@ -5,22 +5,47 @@
 
 import type { Scheduled, World } from "./world.js";
 
+/** A loop turn takes a little time. */
+const loopTurnMs = 0.02;
+
+export interface IncarnationEvents {
+  /** An exception that the process did not catch: it would end it. */
+  crashed(error: Error): void;
+  /** After every loop turn in which deferred work ran. */
+  turned?(): void;
+}
+
 export class Incarnation {
   readonly world: World;
+  readonly #events: IncarnationEvents;
   #alive = true;
   /** While paused, events wait; like SIGSTOP. */
   #pausedUntil = 0;
+  #deferred: (() => void)[] = [];
+  #onDeath: (() => void)[] = [];
 
-  constructor(world: World) {
+  constructor(world: World, events: IncarnationEvents) {
     this.world = world;
+    this.#events = events;
   }
 
   get alive(): boolean {
     return this.#alive;
   }
 
+  get paused(): boolean {
+    return this.#pausedUntil > this.world.now;
+  }
+
   kill(): void {
+    if (!this.#alive) return;
     this.#alive = false;
+    for (const callback of this.#onDeath.splice(0)) callback();
+  }
+
+  /** Called when it is killed, by whoever else must know. */
+  onDeath(callback: () => void): void {
+    this.#onDeath.push(callback);
   }
 
   pause(durationMs: number): void {
@@ -32,11 +57,16 @@ export class Incarnation {
     return this.world.schedule(delayMs, () => this.#run(callback));
   }
 
+  /** Runs `callback` in the next loop turn, with all that is deferred until then. */
+  defer(callback: () => void): void {
+    this.#deferred.push(callback);
+    if (this.#deferred.length === 1) this.schedule(loopTurnMs, () => this.#turn());
+  }
+
   /** A promise that settles after `delayMs` of this life with what `operation` returns or throws. */
   complete<T>(delayMs: number, operation: () => T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.schedule(delayMs, () => {
-        this.world.settling();
         try {
           resolve(operation());
         } catch (error) {
@@ -46,10 +76,27 @@ export class Incarnation {
     });
   }
 
+  #turn(): void {
+    const callbacks = this.#deferred;
+    this.#deferred = [];
+    for (const callback of callbacks) {
+      if (!this.#alive) return;
+      callback();
+    }
+    this.#events.turned?.();
+  }
+
   #run(callback: () => void): void {
     if (!this.#alive) return;
     const wait = this.#pausedUntil - this.world.now;
-    if (wait > 0) this.world.schedule(wait, () => this.#run(callback));
-    else callback();
+    if (wait > 0) {
+      this.world.schedule(wait, () => this.#run(callback));
+      return;
+    }
+    try {
+      callback();
+    } catch (error) {
+      this.#events.crashed(error instanceof Error ? error : new Error(String(error)));
+    }
   }
 }

@@ -1,1 +1,2 @@
-export {};
+export { defaultSeconds, describeOptions, drawOptions, type Overrides, type SimOptions } from "./options.js";
+export { type RunOptions, type RunResult, simulate } from "./simulation.js";

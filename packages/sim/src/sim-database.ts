@@ -10,6 +10,7 @@ import {
   type DatabaseRowVisitor,
   type DatabaseSize,
   forEachOperation,
+  type PinnedDatabase,
   tableNames,
 } from "@etcd-ts/server/internal";
 import type { Incarnation } from "./incarnation.js";
@@ -21,6 +22,29 @@ const keySizeMax = 1978;
 class Table {
   readonly keys: Uint8Array[] = [];
   readonly values: Uint8Array[] = [];
+
+  /** The same rows; their bytes never change. */
+  copy(): Table {
+    const copy = new Table();
+    for (let at = 0; at < this.keys.length; at++) {
+      copy.keys.push(this.keys[at] as Uint8Array);
+      copy.values.push(this.values[at] as Uint8Array);
+    }
+    return copy;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    const at = this.position(key);
+    return this.has(at, key) ? this.values[at] : undefined;
+  }
+
+  scan(lo: Uint8Array, hi: Uint8Array | undefined, visit: DatabaseRowVisitor): void {
+    for (let at = this.position(lo); at < this.keys.length; at++) {
+      const key = this.keys[at] as Uint8Array;
+      if (hi !== undefined && compareBytes(key, hi) >= 0) return;
+      if (!visit(key, this.values[at] as Uint8Array)) return;
+    }
+  }
 
   /** Position of the first row at or above the key. */
   position(key: Uint8Array): number {
@@ -58,14 +82,41 @@ class Table {
   }
 }
 
-/** The databases of one machine, by directory. */
+/** One database of a machine. */
 export class DatabaseContent {
   readonly tables: readonly Table[] = tableNames.map(() => new Table());
   sizeBytes = 0;
+  /** The transaction under way. */
+  #pending: Batch | undefined;
+
+  begin(batch: Batch): void {
+    this.#pending = batch;
+  }
+
+  finish(): void {
+    const batch = this.#pending;
+    this.#pending = undefined;
+    if (batch === undefined) return;
+    forEachOperation(batch, (number, key, value) => {
+      const table = this.tables[number];
+      if (table === undefined) throw new RangeError(`no table ${number}`);
+      if (value === undefined) table.delete(key);
+      else {
+        table.put(key, value);
+        this.sizeBytes += key.length + value.length;
+      }
+    });
+  }
+
+  /** The process has ended: the transaction under way is durable as a whole, though nobody was told, or not at all. */
+  crash(random: SimRandom): void {
+    if (random.chance(0.5)) this.finish();
+    else this.#pending = undefined;
+  }
 }
 
 export class SimDatabase implements Database {
-  readonly keySizeMax = keySizeMax;
+  readonly keySizeMax: number = keySizeMax;
   readonly #content: DatabaseContent;
   readonly #incarnation: Incarnation;
   readonly #random: SimRandom;
@@ -79,35 +130,32 @@ export class SimDatabase implements Database {
   }
 
   get(table: number, key: Uint8Array): Uint8Array | undefined {
-    const rows = this.#table(table);
-    const at = rows.position(key);
-    return rows.has(at, key) ? rows.values[at] : undefined;
+    return this.#table(table).get(key);
   }
 
   scan(table: number, lo: Uint8Array, hi: Uint8Array | undefined, visit: DatabaseRowVisitor): void {
-    const rows = this.#table(table);
-    for (let at = rows.position(lo); at < rows.keys.length; at++) {
-      const key = rows.keys[at] as Uint8Array;
-      if (hi !== undefined && compareBytes(key, hi) >= 0) return;
-      if (!visit(key, rows.values[at] as Uint8Array)) return;
-    }
+    this.#table(table).scan(lo, hi, visit);
   }
 
   commit(batch: Batch): Promise<DatabaseSize> {
+    this.#content.begin(batch);
     return this.#incarnation.complete(this.#random.exponential(this.#latencyMs()), () => {
-      forEachOperation(batch, (table, key, value) => {
-        const rows = this.#table(table);
-        if (value === undefined) rows.delete(key);
-        else {
-          rows.put(key, value);
-          this.#content.sizeBytes += key.length + value.length;
-        }
-      });
+      this.#content.finish();
       return this.size();
     });
   }
 
   refresh(): void {}
+
+  pin(): PinnedDatabase {
+    const tables = this.#content.tables.map((table) => table.copy());
+    const rowsOf = (table: number): Table => tables[table] ?? new Table();
+    return {
+      get: (table, key) => rowsOf(table).get(key),
+      scan: (table, lo, hi, visit) => rowsOf(table).scan(lo, hi, visit),
+      release: () => {},
+    };
+  }
 
   size(): DatabaseSize {
     return { sizeBytes: this.#content.sizeBytes, sizeInUseBytes: this.#content.sizeBytes };

@@ -11,67 +11,97 @@ import type { SimRandom } from "./random.js";
 
 const sectorBytes = 512;
 
+interface Unsynced {
+  readonly offset: number;
+  /** Bytes written; 0 for a truncation to `offset`. */
+  readonly length: number;
+}
+
 class FileContent {
+  /** What reads see: the page cache. */
   #bytes = new Uint8Array(0);
-  size = 0;
-  /** As of the last sync. */
+  #size = 0;
+  /** What a power cut surely leaves. */
   #durable = new Uint8Array(0);
-  /** Written since the last sync: offset and length of each write, in order. */
-  #unsynced: { readonly offset: number; readonly length: number }[] = [];
+  #durableSize = 0;
+  /** Writes and truncations since the last sync, in order. */
+  #unsynced: Unsynced[] = [];
+
+  get size(): number {
+    return this.#size;
+  }
 
   read(offset: number, length: number): Uint8Array {
-    return this.#bytes.slice(Math.min(offset, this.size), Math.min(offset + length, this.size));
+    return this.#bytes.slice(Math.min(offset, this.#size), Math.min(offset + length, this.#size));
   }
 
   write(offset: number, parts: readonly Uint8Array[]): void {
     let at = offset;
     for (const part of parts) {
-      this.#reserve(at + part.length);
+      this.#bytes = reserve(this.#bytes, at + part.length);
       this.#bytes.set(part, at);
       at += part.length;
     }
-    this.size = Math.max(this.size, at);
+    this.#size = Math.max(this.#size, at);
     this.#unsynced.push({ offset, length: at - offset });
   }
 
   truncate(length: number): void {
-    this.#reserve(length);
-    if (length < this.size) this.#bytes.fill(0, length, this.size);
-    this.size = length;
+    if (length < this.#size) this.#bytes.fill(0, length, this.#size);
+    this.#bytes = reserve(this.#bytes, length);
+    this.#size = length;
     this.#unsynced.push({ offset: length, length: 0 });
   }
 
-  sync(): void {
-    this.#durable = this.#bytes.slice(0, this.size);
-    this.#unsynced = [];
+  /** What a sync that begins now will make durable: pass it to `endSync`. */
+  beginSync(): number {
+    return this.#unsynced.length;
+  }
+
+  endSync(count: number): void {
+    for (const change of this.#unsynced.splice(0, count))
+      this.#persist(change, change.offset, change.offset + change.length);
   }
 
   /** Keeps what was synced and a random part of what was not. */
   losePower(random: SimRandom, keepsUnsynced: number): void {
-    const kept = new Uint8Array(Math.max(this.#durable.length, this.size));
-    kept.set(this.#durable);
-    let size = this.#durable.length;
-    for (const { offset, length } of this.#unsynced) {
-      for (let sector = Math.floor(offset / sectorBytes) * sectorBytes; sector < offset + length; sector += sectorBytes) {
+    for (const change of this.#unsynced.splice(0)) {
+      const { offset, length } = change;
+      if (length === 0) {
+        if (random.chance(keepsUnsynced)) this.#persist(change, offset, offset);
+        continue;
+      }
+      const first = Math.floor(offset / sectorBytes) * sectorBytes;
+      for (let sector = first; sector < offset + length; sector += sectorBytes) {
         if (!random.chance(keepsUnsynced)) continue;
-        const lo = Math.max(sector, offset);
-        const hi = Math.min(sector + sectorBytes, offset + length, this.size);
-        if (hi <= lo) continue;
-        kept.set(this.#bytes.subarray(lo, hi), lo);
-        size = Math.max(size, hi);
+        this.#persist(change, Math.max(sector, offset), Math.min(sector + sectorBytes, offset + length));
       }
     }
-    this.#bytes = kept.slice(0, size);
-    this.size = size;
-    this.sync();
+    this.#bytes = this.#durable.slice(0, this.#durableSize);
+    this.#size = this.#durableSize;
   }
 
-  #reserve(size: number): void {
-    if (size <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(size, this.#bytes.length * 2, 4096));
-    grown.set(this.#bytes);
-    this.#bytes = grown;
+  #persist(change: Unsynced, lo: number, hi: number): void {
+    if (change.length === 0) {
+      this.#durable = reserve(this.#durable, change.offset);
+      this.#durable.fill(0, change.offset);
+      this.#durableSize = change.offset;
+      return;
+    }
+    // What was cut off since is gone, whatever was written there.
+    const end = Math.min(hi, this.#size);
+    if (end <= lo) return;
+    this.#durable = reserve(this.#durable, end);
+    this.#durable.set(this.#bytes.subarray(lo, end), lo);
+    this.#durableSize = Math.max(this.#durableSize, end);
   }
+}
+
+function reserve(bytes: Uint8Array<ArrayBuffer>, size: number): Uint8Array<ArrayBuffer> {
+  if (size <= bytes.length) return bytes;
+  const grown = new Uint8Array(Math.max(size, bytes.length * 2, 4096));
+  grown.set(bytes);
+  return grown;
 }
 
 export interface DiskFaults {
@@ -101,27 +131,28 @@ export class DiskContent {
   #durableNames = new Map<string, FileContent>();
   readonly directories: Set<string> = new Set();
 
+  /**
+   * Makes the names of a directory durable, those of a renamed subdirectory included: its entries lie in the subdirectory
+   * itself, which keeps them, whatever its own name is.
+   */
   syncDirectory(path: string): void {
-    for (const name of [...this.#durableNames.keys()]) if (parentOf(name) === path) this.#durableNames.delete(name);
-    for (const [name, file] of this.files) if (parentOf(name) === path) this.#durableNames.set(name, file);
-    // A directory that is renamed takes its files along; syncing its parent makes that durable.
-    for (const [name, file] of this.files) {
-      if (name.startsWith(`${path}/`) && this.#knows(file)) this.#durableNames.set(name, file);
-    }
+    const prefix = `${path}/`;
+    const known = new Set(this.#durableNames.values());
     for (const [name, file] of [...this.#durableNames]) {
-      if (name.startsWith(`${path}/`) && this.files.get(name) !== file) this.#durableNames.delete(name);
+      if (!name.startsWith(prefix)) continue;
+      if (parentOf(name) === path || this.files.get(name) !== file) this.#durableNames.delete(name);
+    }
+    for (const [name, file] of this.files) {
+      if (parentOf(name) === path || (name.startsWith(prefix) && known.has(file))) this.#durableNames.set(name, file);
     }
   }
 
   losePower(random: SimRandom, keepsUnsynced: number): void {
+    // A rename or removal that was not synced may have reached the disk all the same.
+    if (random.chance(keepsUnsynced)) this.#durableNames = new Map(this.files);
     this.files.clear();
     for (const [name, file] of this.#durableNames) this.files.set(name, file);
-    for (const file of this.files.values()) file.losePower(random, keepsUnsynced);
-  }
-
-  #knows(file: FileContent): boolean {
-    for (const known of this.#durableNames.values()) if (known === file) return true;
-    return false;
+    for (const file of new Set(this.files.values())) file.losePower(random, keepsUnsynced);
   }
 }
 
@@ -236,14 +267,21 @@ export class SimDisk implements Disk {
   operate<T>(operation: () => T): Promise<T> {
     const { latencyMs, stallChance, stallMs } = this.#faults();
     const now = this.#incarnation.world.now;
-    const duration = this.#random.chance(stallChance) ? stallMs : this.#random.exponential(latencyMs);
-    this.#idleAt = Math.max(this.#idleAt, now) + duration;
+    const stall = stallChance > 0 && this.#random.chance(stallChance) ? this.#random.fraction() * stallMs : 0;
+    this.#idleAt = Math.max(this.#idleAt, now) + this.#random.exponential(latencyMs) + stall;
     return this.#incarnation.complete(this.#idleAt - now, operation);
   }
 
-  sync(file: FileContent, path: string): void {
-    if (this.#random.chance(this.#faults().syncErrorChance)) throw new DiskError("fdatasync", path, "EIO");
-    file.sync();
+  /** Makes durable what was written when it began. */
+  sync(file: FileContent, path: string): Promise<void> {
+    const count = file.beginSync();
+    return this.operate(() => this.endSync(file, count, path));
+  }
+
+  endSync(file: FileContent, count: number, path: string): void {
+    const { syncErrorChance } = this.#faults();
+    if (syncErrorChance > 0 && this.#random.chance(syncErrorChance)) throw new DiskError("fdatasync", path, "EIO");
+    file.endSync(count);
   }
 }
 
@@ -271,17 +309,17 @@ class SimFile implements DiskFile {
   writeAndSyncNow(offset: number, bytes: readonly Uint8Array[]): void {
     if (!this.#incarnation.alive) return;
     this.#file.write(offset, bytes);
-    this.#disk.sync(this.#file, this.#path);
+    this.#disk.endSync(this.#file, this.#file.beginSync(), this.#path);
   }
 
   writeAndSync(offset: number, bytes: readonly Uint8Array[]): Promise<void> {
     // The write may reach the disk before, without or together with the sync: it counts as unsynced until then.
     if (this.#incarnation.alive) this.#file.write(offset, bytes);
-    return this.#disk.operate(() => this.#disk.sync(this.#file, this.#path));
+    return this.#disk.sync(this.#file, this.#path);
   }
 
   syncData(): Promise<void> {
-    return this.#disk.operate(() => this.#disk.sync(this.#file, this.#path));
+    return this.#disk.sync(this.#file, this.#path);
   }
 
   truncate(length: number): Promise<void> {

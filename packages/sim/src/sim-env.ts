@@ -16,12 +16,17 @@ export interface Machine {
   readonly databases: Map<string, DatabaseContent>;
   /** Milliseconds of its clock per millisecond of the world. */
   clockRate: number;
+  /** Milliseconds of its wall clock before or after the world's. */
   wallOffsetMs: number;
 }
 
 const digest: Digest = {
   sha1: (bytes) => createHash("sha1").update(bytes).digest(),
   sha256: (bytes) => createHash("sha256").update(bytes).digest(),
+  startSha256: () => {
+    const hash = createHash("sha256");
+    return { update: (bytes) => void hash.update(bytes), finish: () => hash.digest() };
+  },
   crc32c,
 };
 
@@ -41,13 +46,11 @@ export interface SimEnvOptions {
 export function createSimEnv(options: SimEnvOptions): Env {
   const { incarnation, machine, random, fabric, diskFaults, logger } = options;
   const { world } = incarnation;
-  // A loop turn takes a little time, and what is deferred together runs together.
-  const loopTurnMs = 0.02;
   const clock: Clock = {
     now: () => world.now * machine.clockRate,
     wallTime: () => epochMs + world.now + machine.wallOffsetMs,
     setTimer: (delayMs, callback) => incarnation.schedule(delayMs / machine.clockRate, callback),
-    defer: (callback) => void incarnation.schedule(loopTurnMs, callback),
+    defer: (callback) => incarnation.defer(callback),
   };
   return {
     clock,

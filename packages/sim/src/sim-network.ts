@@ -1,9 +1,10 @@
 /**
  * The network between simulated machines: requests and byte streams as the members' HTTP transport sees them. A link from
- * one machine to another can be slow, lossy or cut, each direction by itself.
+ * one machine to another can be slow or cut, each direction by itself.
  *
- * Streams carry bytes in order, as TCP does: "loss" delays what follows and may break the connection; a cut link delivers
- * nothing until it is healed, and what was under way is lost with the connection.
+ * Connections carry bytes in order and without gaps, as TCP does. What meets a cut link waits: it arrives when the link
+ * is healed, unless the connection has ended by then. Requests each have a connection of their own, so that they may
+ * overtake each other.
  */
 
 import type {
@@ -24,7 +25,7 @@ export interface NetworkFaults {
   readonly delayMs: number;
   /** Chance that a connection breaks at a piece of data. */
   readonly breakChance: number;
-  /** Chance that a piece of data is held up for `holdMs`, with all that follows. */
+  /** Chance that a piece of data is held up for up to `holdMs`, with all that follows on its connection. */
   readonly holdChance: number;
   readonly holdMs: number;
 }
@@ -36,17 +37,23 @@ interface Serving {
   readonly handler: (request: ServedRequest) => void;
 }
 
+/** TCP's patience with a peer that does not answer. */
+const giveUpMs = 15_000;
+
 /** All machines' connections. Machines are known by the host part of their URLs. */
 export class SimNetworkFabric {
-  readonly #world: World;
+  readonly world: World;
   readonly #random: SimRandom;
   readonly #serving = new Map<string, Serving>();
+  /** Links by `from>to`. */
   readonly #cut = new Set<string>();
-  readonly #streams = new Set<Stream>();
+  /** What waits for a cut link, in order. */
+  readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #hosts = new Map<string, { readonly host: string; readonly target: string }>();
   faults: NetworkFaults = quietNetwork;
 
   constructor(world: World, random: SimRandom) {
-    this.#world = world;
+    this.world = world;
     this.#random = random;
   }
 
@@ -55,12 +62,15 @@ export class SimNetworkFabric {
     this.#cut.add(`${from}>${to}`);
   }
 
-  heal(): void {
-    this.#cut.clear();
+  isCut(from: string, to: string): boolean {
+    return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`);
   }
 
-  isCut(from: string, to: string): boolean {
-    return this.#cut.has(`${from}>${to}`);
+  heal(): void {
+    this.#cut.clear();
+    const waiting = [...this.#waiting.values()].flat();
+    this.#waiting.clear();
+    for (const resend of waiting) resend();
   }
 
   /** The network of one incarnation on a machine. */
@@ -69,7 +79,7 @@ export class SimNetworkFabric {
       post: (request) => this.#post(host, incarnation, request),
       openStream: (request) => this.#openStream(host, incarnation, request),
       serve: (url, handler): Promise<Listener> => {
-        const served = hostOf(url);
+        const served = this.#address(url).host;
         this.#serving.set(served, { incarnation, handler });
         return Promise.resolve({
           close: () => {
@@ -81,99 +91,92 @@ export class SimNetworkFabric {
     };
   }
 
-  /** Breaks every connection of a machine whose process has ended. */
-  disconnect(host: string): void {
-    for (const stream of [...this.#streams]) if (stream.from === host || stream.to === host) stream.break();
-  }
-
-  /** When a piece that leaves now arrives; undefined when it does not. */
-  #arrival(from: string, to: string): number | undefined {
-    if (this.isCut(from, to)) return undefined;
+  /** Delivers over a link, never before `notBefore`; returns when that will be if the link is not cut. */
+  deliver(from: string, to: string, notBefore: number, action: () => void): number {
+    const link = `${from}>${to}`;
+    if (this.#cut.size > 0 && this.#cut.has(link)) {
+      const waiting = this.#waiting.get(link) ?? [];
+      if (waiting.length === 0) this.#waiting.set(link, waiting);
+      waiting.push(() => this.deliver(from, to, notBefore, action));
+      return notBefore;
+    }
     const { delayMs, holdChance, holdMs } = this.faults;
-    const hold = this.#random.chance(holdChance) ? this.#random.fraction() * holdMs : 0;
-    return 0.05 + this.#random.exponential(delayMs) + hold;
+    const hold = holdChance > 0 && this.#random.chance(holdChance) ? this.#random.fraction() * holdMs : 0;
+    const arrivesAt = Math.max(notBefore, this.world.now + 0.05 + this.#random.exponential(delayMs) + hold);
+    this.world.schedule(arrivesAt - this.world.now, action);
+    return arrivesAt;
   }
 
-  #serverOf(url: string): Serving | undefined {
-    const serving = this.#serving.get(hostOf(url));
+  breaks(): boolean {
+    const { breakChance } = this.faults;
+    return breakChance > 0 && this.#random.chance(breakChance);
+  }
+
+  #address(url: string): { readonly host: string; readonly target: string } {
+    let known = this.#hosts.get(url);
+    if (known === undefined) {
+      const { host, pathname, search } = new URL(url);
+      known = { host, target: pathname + search };
+      this.#hosts.set(url, known);
+    }
+    return known;
+  }
+
+  #serverAt(host: string): Serving | undefined {
+    const serving = this.#serving.get(host);
     return serving?.incarnation.alive === true ? serving : undefined;
   }
 
-  #post(from: string, incarnation: Incarnation, request: PostRequest): Promise<PostResponse> {
-    const to = hostOf(request.url);
+  #post(from: string, caller: Incarnation, request: PostRequest): Promise<PostResponse> {
     return new Promise((resolve, reject) => {
-      let settled = false;
-      const settle = (action: () => void): void => {
-        if (settled || !incarnation.alive) return;
-        settled = true;
-        this.#world.settling();
-        action();
-      };
-      const fail = (why: string): void => settle(() => reject(new Error(why)));
-      if (request.timeoutMs > 0) incarnation.schedule(request.timeoutMs, () => fail("timeout"));
-      const there = this.#arrival(from, to);
-      if (there === undefined) {
-        // A request without an answer and without a limit ends when TCP gives up.
-        if (request.timeoutMs === 0) incarnation.schedule(tcpGiveUpMs, () => fail("connection timed out"));
-        return;
-      }
-      this.#world.schedule(there, () => {
-        const server = this.#serverOf(request.url);
-        if (server === undefined) {
-          incarnation.schedule(this.#arrival(to, from) ?? tcpGiveUpMs, () => fail("connection refused"));
+      const { host: to, target } = this.#address(request.url);
+      const exchange = new Exchange(caller, resolve, reject);
+      const timeoutMs = request.timeoutMs > 0 ? request.timeoutMs : giveUpMs;
+      exchange.timer = caller.schedule(timeoutMs, () => exchange.fail("timeout"));
+      this.deliver(from, to, 0, () => {
+        const server = this.#serverAt(to);
+        if (server === undefined || this.breaks()) {
+          this.deliver(to, from, 0, () => exchange.fail("connection refused"));
           return;
         }
+        server.incarnation.onDeath(() => this.deliver(to, from, 0, () => exchange.fail("connection reset")));
         server.incarnation.schedule(0, () => {
           server.handler(
-            servedRequest(request, from, (status, headers, body) => {
-              const back = this.#arrival(to, from);
-              if (back === undefined) return;
-              incarnation.schedule(back, () => settle(() => resolve({ status, headers, body })));
+            servedRequest(request, target, from, (status, headers, body) => {
+              if (!server.incarnation.alive) return;
+              this.deliver(to, from, 0, () => exchange.succeed({ status, headers, body }));
             }),
           );
         });
-        if (!server.incarnation.alive) fail("connection reset");
       });
     });
   }
 
   #openStream(
     from: string,
-    incarnation: Incarnation,
+    caller: Incarnation,
     request: Omit<PostRequest, "body" | "responseBytesMax">,
   ): Promise<PeerStream> {
-    const to = hostOf(request.url);
     return new Promise((resolve, reject) => {
-      let settled = false;
-      const settle = (action: () => void): void => {
-        if (settled || !incarnation.alive) return;
-        settled = true;
-        this.#world.settling();
-        action();
-      };
-      incarnation.schedule(request.timeoutMs, () => settle(() => reject(new Error("timeout"))));
-      const there = this.#arrival(from, to);
-      if (there === undefined) return;
-      this.#world.schedule(there, () => {
-        const server = this.#serverOf(request.url);
-        if (server === undefined) {
-          incarnation.schedule(this.#arrival(to, from) ?? tcpGiveUpMs, () => settle(() => reject(new Error("refused"))));
+      const { host: to, target } = this.#address(request.url);
+      const exchange = new Exchange<PeerStream>(caller, resolve, reject);
+      exchange.timer = caller.schedule(request.timeoutMs, () => exchange.fail("timeout"));
+      this.deliver(from, to, 0, () => {
+        const server = this.#serverAt(to);
+        if (server === undefined || this.breaks()) {
+          this.deliver(to, from, 0, () => exchange.fail("connection refused"));
           return;
         }
         server.incarnation.schedule(0, () => {
-          const stream = new Stream(from, to, incarnation, server.incarnation, {
-            arrival: () => this.#arrival(to, from),
-            breaks: () => this.#random.chance(this.faults.breakChance),
-            closed: () => this.#streams.delete(stream),
-          });
-          const answer = (status: number, headers: Readonly<Record<string, string>>): void => {
-            const back = this.#arrival(to, from);
-            if (back === undefined) return;
-            this.#streams.add(stream);
-            incarnation.schedule(back, () => settle(() => resolve(stream.receiving(status, headers))));
-          };
+          const stream = new Stream(this, { from: to, to: from, sender: server.incarnation, receiver: caller });
+          // A caller that gave up meanwhile closes what it gets.
+          const answer = (status: number, headers: Readonly<Record<string, string>>): void =>
+            stream.begin(() => {
+              if (exchange.settled) stream.break();
+              else exchange.succeed(stream.receiving(status, headers));
+            });
           server.handler({
-            ...servedRequest({ ...request, responseBytesMax: 0 }, from, (status, headers) => {
+            ...servedRequest({ ...request, responseBytesMax: 0 }, target, from, (status, headers) => {
               answer(status, headers);
               stream.end();
             }),
@@ -188,43 +191,81 @@ export class SimNetworkFabric {
   }
 }
 
-const tcpGiveUpMs = 15_000;
+/** A request that waits for its answer. */
+class Exchange<T> {
+  readonly #caller: Incarnation;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: Error) => void;
+  settled = false;
+  timer: { cancel(): void } | undefined;
 
-/** One answer body that stays open: bytes in order from the serving side (`to`) to the dialling one (`from`). */
-class Stream {
+  constructor(caller: Incarnation, resolve: (value: T) => void, reject: (error: Error) => void) {
+    this.#caller = caller;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  succeed(value: T): void {
+    this.#settle(() => this.#resolve(value));
+  }
+
+  fail(why: string): void {
+    this.#settle(() => this.#reject(new Error(why)));
+  }
+
+  #settle(action: () => void): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.timer?.cancel();
+    this.#caller.schedule(0, action);
+  }
+}
+
+/** Bytes a connection takes before its reader has read them. */
+const unreadBytesMax = 1 << 20;
+
+interface StreamEnds {
   readonly from: string;
   readonly to: string;
-  readonly #receiver: Incarnation;
-  readonly #sender: Incarnation;
-  readonly #link: { arrival(): number | undefined; breaks(): boolean; closed(): void };
+  readonly sender: Incarnation;
+  readonly receiver: Incarnation;
+}
+
+/** One answer body that stays open: bytes in order from the serving side to the dialling one. */
+class Stream {
+  readonly #fabric: SimNetworkFabric;
+  readonly #ends: StreamEnds;
   #arrivesAt = 0;
-  #open = true;
+  readonly #underWay: (() => void)[] = [];
+  #sendingEnded = false;
+  #broken = false;
+  #unreadBytes = 0;
+  #blocked = false;
   #onData: ((chunk: Uint8Array) => void) | undefined;
   #onEnd: ((error: Error | undefined) => void) | undefined;
-  #early: Uint8Array[] = [];
+  /** What arrived before the reader began. */
+  #early: (() => void)[] | undefined = [];
   #onClose: (() => void) | undefined;
+  #onDrain: (() => void) | undefined;
 
-  constructor(
-    from: string,
-    to: string,
-    receiver: Incarnation,
-    sender: Incarnation,
-    link: { arrival(): number | undefined; breaks(): boolean; closed(): void },
-  ) {
-    this.from = from;
-    this.to = to;
-    this.#receiver = receiver;
-    this.#sender = sender;
-    this.#link = link;
+  constructor(fabric: SimNetworkFabric, ends: StreamEnds) {
+    this.#fabric = fabric;
+    this.#ends = ends;
+    ends.sender.onDeath(() => this.break());
+    ends.receiver.onDeath(() => this.break());
+  }
+
+  /** Sends the head of the answer. */
+  begin(arrived: () => void): void {
+    this.#deliver(() => this.#ends.receiver.schedule(0, arrived));
   }
 
   sending(): ServedBody {
     return {
-      write: (bytes) => {
-        this.#send(bytes.slice());
-        return true;
+      write: (bytes) => this.#write(bytes.slice()),
+      onDrain: (callback) => {
+        this.#onDrain = callback;
       },
-      onDrain: () => {},
       onClose: (callback) => {
         this.#onClose = callback;
       },
@@ -239,50 +280,84 @@ class Stream {
       start: (onData, onEnd) => {
         this.#onData = onData;
         this.#onEnd = onEnd;
-        for (const chunk of this.#early.splice(0)) onData(chunk);
+        const early = this.#early ?? [];
+        this.#early = undefined;
+        for (const action of early) action();
       },
       close: () => this.break(),
     };
   }
 
+  /** Ends it behind what was written. */
   end(): void {
-    if (this.#open) this.break();
+    if (this.#sendingEnded || this.#broken || !this.#ends.sender.alive) return;
+    this.#sendingEnded = true;
+    this.#deliver(() => this.#arrive(() => this.#onEnd?.(undefined)));
   }
 
-  /** Both ends learn of it, each when its machine runs. */
+  /** What is under way is lost; both ends learn of it, each when its machine runs and the link works. */
   break(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#link.closed();
-    this.#receiver.schedule(1, () => this.#onEnd?.(new Error("connection reset")));
-    this.#sender.schedule(1, () => this.#onClose?.());
+    if (this.#broken) return;
+    this.#broken = true;
+    const { from, to, sender, receiver } = this.#ends;
+    const reset = (): void => {
+      receiver.schedule(0, () => {
+        if (!this.#sendingEnded) this.#onEnd?.(new Error("connection reset"));
+      });
+    };
+    if (receiver.alive) this.#fabric.deliver(from, to, 0, reset);
+    if (sender.alive) this.#fabric.deliver(to, from, 0, () => sender.schedule(0, () => this.#onClose?.()));
   }
 
-  #send(bytes: Uint8Array): void {
-    if (!this.#open) return;
-    if (this.#link.breaks()) return this.break();
-    const arrival = this.#link.arrival();
-    // Nothing gets through a cut link; TCP would try for long, and the reader gives up after a silence.
-    if (arrival === undefined) return;
-    const now = this.#receiver.world.now;
-    this.#arrivesAt = Math.max(this.#arrivesAt, now + arrival);
-    this.#receiver.schedule(this.#arrivesAt - now, () => {
-      if (!this.#open) return;
-      if (this.#onData === undefined) this.#early.push(bytes);
-      else this.#onData(bytes);
+  #write(bytes: Uint8Array): boolean {
+    if (this.#sendingEnded || this.#broken || !this.#ends.sender.alive) return true;
+    if (this.#fabric.breaks()) {
+      this.break();
+      return true;
+    }
+    this.#unreadBytes += bytes.length;
+    this.#deliver(() => this.#arrive(() => this.#read(bytes)));
+    this.#blocked = this.#unreadBytes > unreadBytesMax;
+    return !this.#blocked;
+  }
+
+  #read(bytes: Uint8Array): void {
+    this.#unreadBytes -= bytes.length;
+    if (this.#blocked && this.#unreadBytes < unreadBytesMax / 2) {
+      this.#blocked = false;
+      this.#ends.sender.schedule(0, () => this.#onDrain?.());
+    }
+    this.#onData?.(bytes);
+  }
+
+  #deliver(action: () => void): void {
+    const { from, to } = this.#ends;
+    // Pieces that waited for a cut link may overtake each other: each arrival delivers the first that is under way.
+    this.#underWay.push(action);
+    this.#arrivesAt = this.#fabric.deliver(from, to, this.#arrivesAt, () => {
+      const first = this.#underWay.shift();
+      if (!this.#broken) first?.();
+    });
+  }
+
+  #arrive(action: () => void): void {
+    this.#ends.receiver.schedule(0, () => {
+      if (this.#broken) return;
+      if (this.#early === undefined) action();
+      else this.#early.push(action);
     });
   }
 }
 
 function servedRequest(
   request: PostRequest,
+  target: string,
   from: string,
   answer: (status: number, headers: Readonly<Record<string, string>>, body: Uint8Array) => void,
 ): ServedRequest {
-  const { pathname, search } = new URL(request.url);
   return {
     method: request.method,
-    target: pathname + search,
+    target,
     headers: request.headers,
     remoteAddress: from,
     body: () => bodyOf(request.body),
@@ -300,8 +375,4 @@ async function* bodyOf(body: PostRequest["body"]): AsyncGenerator<Uint8Array> {
   if (body === undefined) return;
   if (body instanceof Uint8Array) yield body.slice();
   else yield* body;
-}
-
-function hostOf(url: string): string {
-  return new URL(url).host;
 }

@@ -2,22 +2,30 @@
  * Virtual time: one queue of events, ordered by time and then by the order in which they were made. Everything that happens
  * in a run is an event, so a run is decided by its seed.
  *
- * Code under test may await: after each event its microtasks run before the next one. They are FIFO in V8, and every timer
- * and completion they wait for is an event, so they replay too.
+ * Code under test may await: all microtasks of an event run before the next event. They are FIFO in V8, and every timer and
+ * completion they wait for is an event, so they replay too. A step is therefore a tick of Node's own, begun by the
+ * last microtask known at the end of the event: by the time the tick runs, the queue of microtasks is empty.
  */
 
 export interface Scheduled {
   cancel(): void;
 }
 
-interface Event {
+class Event implements Scheduled {
   readonly at: number;
   readonly order: number;
   run: (() => void) | undefined;
-}
 
-/** Chained awaits of one event that are run before the next event; longer chains go on beside later events. */
-const microtaskHops = 12;
+  constructor(at: number, order: number, run: () => void) {
+    this.at = at;
+    this.order = order;
+    this.run = run;
+  }
+
+  cancel(): void {
+    this.run = undefined;
+  }
+}
 
 export class World {
   #now = 0;
@@ -25,8 +33,7 @@ export class World {
   #heap: Event[] = [];
   #trace = 0x811c9dc5;
   #events = 0;
-  /** Set by whoever settles a promise within an event: its reactions must run before the next event. */
-  #settled = false;
+  #stopped = false;
 
   /** Virtual milliseconds. */
   get now(): number {
@@ -37,7 +44,7 @@ export class World {
     return this.#events;
   }
 
-  /** Hash over all that was noted: equal for equal runs. */
+  /** Hash over all that happened: equal for equal runs. */
   get traceHash(): number {
     return this.#trace >>> 0;
   }
@@ -48,25 +55,41 @@ export class World {
   }
 
   schedule(delayMs: number, run: () => void): Scheduled {
-    const event: Event = { at: this.#now + Math.max(0, delayMs), order: this.#order++, run };
+    const event = new Event(this.#now + Math.max(0, delayMs), this.#order++, run);
     this.#push(event);
-    return {
-      cancel: () => {
-        event.run = undefined;
-      },
-    };
+    return event;
   }
 
-  /** To be called when an event settles a promise that the code under test awaits. */
-  settling(): void {
-    this.#settled = true;
+  /** Ends `runUntil` after the event at hand. */
+  stop(): void {
+    this.#stopped = true;
   }
 
-  /** Runs events up to and including this time. */
-  async runUntil(time: number): Promise<void> {
+  /** Runs events up to and including this time, or until `stop`. Rejects with what an event throws. */
+  runUntil(time: number): Promise<void> {
+    this.#stopped = false;
+    return new Promise((resolve, reject) => {
+      const step = (): void => {
+        try {
+          if (this.#stopped || !this.#runNext(time)) return resolve();
+        } catch (error) {
+          return reject(error);
+        }
+        queueMicrotask(again);
+      };
+      const again = (): void => process.nextTick(step);
+      process.nextTick(step);
+    });
+  }
+
+  /** False when no event is due. */
+  #runNext(time: number): boolean {
     for (;;) {
       const next = this.#heap[0];
-      if (next === undefined || next.at > time) break;
+      if (next === undefined || next.at > time) {
+        this.#now = Math.max(this.#now, time);
+        return false;
+      }
       this.#pop();
       const { run } = next;
       if (run === undefined) continue;
@@ -74,11 +97,8 @@ export class World {
       this.#events++;
       this.note(next.order ^ Math.floor(next.at * 1024));
       run();
-      if (!this.#settled) continue;
-      this.#settled = false;
-      for (let i = 0; i < microtaskHops; i++) await undefined;
+      return true;
     }
-    this.#now = Math.max(this.#now, time);
   }
 
   #push(event: Event): void {

@@ -1,0 +1,184 @@
+/**
+ * Watches the members themselves, after each of their loop turns:
+ *
+ * - election safety: a term has one leader;
+ * - log matching: the entry of an index and term is the same on every member that has it;
+ * - state machine safety and leader completeness: the committed entry of an index is the same on every member, for ever;
+ * - an entry is committed only once a quorum of voters has it on disk;
+ * - what a member had on disk it still has after it was restarted: entries, term and vote;
+ * - at each applied index the store's revision is the model's.
+ *
+ * What is committed for the first time is handed on, in order: it is what all else is judged by.
+ */
+
+import type { ConfState, Entry, HardState } from "@etcd-ts/raft";
+import { EntryType, noLimit } from "@etcd-ts/raft";
+import type { Node, Running } from "./cluster.js";
+
+export interface RaftAuditorPorts {
+  committed(entry: Entry): void;
+  revisionAt(index: number): number | undefined;
+  violation(reason: string): void;
+}
+
+interface Seen {
+  readonly running: Running;
+  readonly memberId: bigint;
+  /** Index up to which the committed entries were compared. */
+  committed: number;
+  applied: number;
+  /** What the database held at the start: up to here, entries are not applied again. */
+  readonly durableIndex: number;
+  isLeader: boolean;
+}
+
+export class RaftAuditor {
+  readonly #ports: RaftAuditorPorts;
+  /** Position = index. */
+  readonly #committed: (Entry | undefined)[] = [undefined];
+  /** Entries by index and term, of those not yet committed. */
+  readonly #made = new Map<string, Entry>();
+  readonly #leaders = new Map<number, string>();
+  readonly #seen = new Map<Node, Seen>();
+
+  readonly #founders: number;
+
+  /** `founders`: members the cluster begins with; their entries are committed by agreement on the configuration. */
+  constructor(founders: number, ports: RaftAuditorPorts) {
+    this.#founders = founders;
+    this.#ports = ports;
+  }
+
+  get commitIndex(): number {
+    return this.#committed.length - 1;
+  }
+
+  turned(node: Node, running: Running): void {
+    const { member, log } = running;
+    if (member === undefined || log === undefined) return;
+    let seen = this.#seen.get(node);
+    if (seen?.running !== running) {
+      if (seen !== undefined) this.#restarted(node, seen, running);
+      const durableIndex = member.backend.durableIndex;
+      seen = {
+        running,
+        memberId: member.memberId,
+        committed: log.firstIndex() - 1,
+        applied: 0,
+        durableIndex,
+        isLeader: false,
+      };
+      this.#seen.set(node, seen);
+    }
+    if (member.isLeader !== seen.isLeader) {
+      seen.isLeader = member.isLeader;
+      if (seen.isLeader) this.#elected(node, member.raftStatus().hardState.term);
+    }
+    const { committedIndex, appliedIndex } = member;
+    if (committedIndex > seen.committed) this.#observeCommit(node, seen, committedIndex);
+    this.#observeTail(node, seen);
+    if (appliedIndex > seen.applied) {
+      seen.applied = appliedIndex;
+      const revision = member.mvcc.currentRevision();
+      const expected = this.#ports.revisionAt(appliedIndex);
+      if (appliedIndex >= seen.durableIndex && expected !== undefined && revision !== expected) {
+        this.#fail(`${node.name} has revision ${revision} at applied index ${appliedIndex} instead of ${expected}`);
+      }
+    }
+  }
+
+  #fail(reason: string): void {
+    this.#ports.violation(reason);
+  }
+
+  #elected(node: Node, term: number): void {
+    const other = this.#leaders.get(term);
+    if (other !== undefined && other !== node.name) this.#fail(`${other} and ${node.name} both lead term ${term}`);
+    this.#leaders.set(term, node.name);
+  }
+
+  #observeCommit(node: Node, seen: Seen, to: number): void {
+    const { log } = seen.running;
+    const entries = log?.entries(Math.max(seen.committed + 1, log.firstIndex()), to + 1, noLimit);
+    seen.committed = to;
+    if (entries === undefined || typeof entries === "string") return;
+    for (const entry of entries) {
+      const known = this.#committed[entry.index];
+      if (known !== undefined) {
+        if (!isSame(known, entry))
+          this.#fail(`${node.name} commits another entry at ${text(entry)} than ${text(known)}`);
+        continue;
+      }
+      if (entry.index !== this.#committed.length) return this.#fail(`${node.name} skips to ${text(entry)}`);
+      this.#checkQuorum(node, seen, entry);
+      this.#committed.push(entry);
+      this.#made.delete(`${entry.index}.${entry.term}`);
+      this.#ports.committed(entry);
+    }
+  }
+
+  /** What is on disk behind the committed entries. */
+  #observeTail(node: Node, seen: Seen): void {
+    const { log } = seen.running;
+    if (log === undefined) return;
+    const last = log.lastIndex();
+    if (last <= this.commitIndex) return;
+    const entries = log.entries(Math.max(this.commitIndex + 1, log.firstIndex()), last + 1, noLimit);
+    if (typeof entries === "string") return;
+    for (const entry of entries) {
+      const key = `${entry.index}.${entry.term}`;
+      const known = this.#made.get(key);
+      if (known === undefined) this.#made.set(key, entry);
+      else if (!isSame(known, entry)) this.#fail(`${node.name} has another entry ${text(entry)} than other members`);
+    }
+  }
+
+  #checkQuorum(node: Node, seen: Seen, entry: Entry): void {
+    if (entry.index <= this.#founders) return;
+    const voters = seen.running.member?.raftStatus().confState.voters ?? [];
+    let holders = 0;
+    for (const other of this.#seen.values()) {
+      if (!voters.includes(other.memberId)) continue;
+      const term = other.running.log?.term(entry.index);
+      if (term === entry.term || term === "compacted") holders++;
+    }
+    // The configuration may have changed since the entry was committed, by one voter at a time.
+    if (holders * 2 + 1 > voters.length) return;
+    this.#fail(`${node.name} commits ${text(entry)} that ${holders} of ${voters.length} voters have on disk`);
+  }
+
+  #restarted(node: Node, before: Seen, running: Running): void {
+    const oldLog = before.running.log;
+    const { log, member } = running;
+    if (oldLog === undefined || log === undefined || member === undefined) return;
+    for (let index = Math.max(oldLog.firstIndex(), log.firstIndex()); index <= oldLog.lastIndex(); index++) {
+      const [oldTerm, term] = [oldLog.term(index), log.term(index)];
+      if (oldTerm !== term)
+        return this.#fail(`${node.name} lost entry ${index} of term ${oldTerm}: it has term ${term}`);
+    }
+    const old = hardStateOf(oldLog);
+    const now = member.raftStatus().hardState;
+    if (now.term < old.term) this.#fail(`${node.name} went back from term ${old.term} to ${now.term}`);
+    if (now.term === old.term && old.vote !== 0n && now.vote !== old.vote) {
+      this.#fail(`${node.name} forgot its vote of term ${now.term}`);
+    }
+  }
+}
+
+function hardStateOf(log: NonNullable<Running["log"]>): HardState {
+  return (log as unknown as { initialState(): { hardState: HardState; confState: ConfState } }).initialState()
+    .hardState;
+}
+
+function isSame(a: Entry, b: Entry): boolean {
+  if (a === b) return true;
+  if (a.term !== b.term || a.type !== b.type) return false;
+  return Buffer.compare(a.data ?? noBytes, b.data ?? noBytes) === 0;
+}
+
+const noBytes = new Uint8Array(0);
+
+function text(entry: Entry): string {
+  const kind = entry.type === EntryType.normal ? "" : " (configuration)";
+  return `${entry.index} of term ${entry.term}${kind}`;
+}
