@@ -1,35 +1,54 @@
 /**
  * Reads a bbolt file: its buckets and their rows in order. Every page is checked before it is used; a file that breaks
  * the format gives `ImageFormatError` with the page's id, never rows that are not in it.
+ *
+ * Reading is a task that yields `undefined` when it needs bytes that are not at hand: whoever drives it loads them and goes
+ * on. With all bytes at hand it never does.
  */
 
+import { compareBytes } from "@etcd-ts/api";
 import {
   bucketElementFlag,
   bucketHeaderSize,
   decodeMetaPage,
   elementSize,
   type Meta,
+  metaSize,
   pageFlag,
   pageHeaderSize,
 } from "./format.js";
 import type { Row } from "./image-writer.js";
 
-/** Reads exactly `length` bytes at `offset`, or fewer at the end of the file. */
-export type ImageBytes = (offset: number, length: number) => Uint8Array;
+/**
+ * Exactly `length` bytes at `offset`, or fewer at the end of the file; they must stay as they are. Undefined when they must
+ * be loaded first.
+ */
+export type ImageBytes = (offset: number, length: number) => Uint8Array | undefined;
+
+/** Yields while bytes are wanted. */
+export type ReadTask<Result> = Generator<undefined, Result, undefined>;
 
 export class ImageFormatError extends Error {
   override readonly name = "ImageFormatError";
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: false });
+/** A tree of 2^64 rows is not as deep. */
+const depthMax = 64;
+const pageSizeMin = 1024;
+const pageSizeMax = 65536;
 
 export class ImageReader {
   readonly meta: Meta;
   readonly #read: ImageBytes;
 
-  constructor(read: ImageBytes) {
+  private constructor(read: ImageBytes, meta: Meta) {
     this.#read = read;
-    this.meta = newestMeta(read);
+    this.meta = meta;
+  }
+
+  static *open(read: ImageBytes): ReadTask<ImageReader> {
+    return new ImageReader(read, yield* newestMeta(read));
   }
 
   get sizeBytes(): number {
@@ -37,48 +56,69 @@ export class ImageReader {
   }
 
   /** Names of the buckets at the root, in byte order. */
-  bucketNames(): string[] {
+  *bucketNames(): ReadTask<string[]> {
     const names: string[] = [];
-    for (const element of this.#elements(this.meta.rootPage, new Set())) {
-      if (element.isBucket) names.push(decoder.decode(element.key));
+    for (const element of this.#elements(this.meta.rootPage, 0)) {
+      if (element === undefined) yield;
+      else if (element.isBucket) names.push(decoder.decode(element.key));
     }
     return names;
   }
 
-  /** The rows of a bucket in order; none when it does not exist. Views are valid until the next row. */
-  *rows(bucket: string): Generator<Row> {
-    for (const element of this.#elements(this.meta.rootPage, new Set())) {
-      if (!element.isBucket || decoder.decode(element.key) !== bucket) continue;
-      if (element.value.length < bucketHeaderSize) throw new ImageFormatError(`bucket ${bucket}: header is cut off`);
-      const root = numberAt(element.value, 0);
-      const rows =
-        root === 0 ? leafElements(element.value.subarray(bucketHeaderSize), 0) : this.#elements(root, new Set());
-      for (const row of rows) if (!row.isBucket) yield [row.key, row.value];
-      return;
+  /**
+   * The rows of a bucket in order, or `undefined` when bytes are wanted; none when the bucket does not exist. Views are
+   * valid until the next row.
+   */
+  *rows(bucket: string): Generator<Row | undefined> {
+    const root = yield* this.#findBucket(bucket);
+    if (root === undefined) return;
+    let last: Uint8Array | undefined;
+    for (const row of root instanceof Uint8Array ? leafElements(root, 0) : this.#elements(root, 0)) {
+      if (row === undefined) {
+        yield undefined;
+        continue;
+      }
+      if (last !== undefined && compareBytes(last, row.key) >= 0) {
+        throw new ImageFormatError(`bucket ${bucket}: keys are not in order`);
+      }
+      last = row.key.slice();
+      if (!row.isBucket) yield [row.key, row.value];
     }
   }
 
-  /** `branches` are the branch pages walked so far: in a tree each is met once. */
-  *#elements(pageId: number, branches: Set<number>): Generator<Element> {
-    const page = this.#page(pageId);
+  /** The bucket's root page, or the page that stands in the root for it. */
+  *#findBucket(bucket: string): ReadTask<number | Uint8Array | undefined> {
+    for (const element of this.#elements(this.meta.rootPage, 0)) {
+      if (element === undefined) yield;
+      else if (element.isBucket && decoder.decode(element.key) === bucket) {
+        if (element.value.length < bucketHeaderSize) throw new ImageFormatError(`bucket ${bucket}: header is cut off`);
+        const root = numberAt(element.value, 0);
+        return root === 0 ? element.value.slice(bucketHeaderSize) : root;
+      }
+    }
+    return undefined;
+  }
+
+  *#elements(pageId: number, depth: number): Generator<Element | undefined> {
+    const page = yield* this.#page(pageId);
     const flags = uint16At(page, 8);
     if (flags === pageFlag.leaf) yield* leafElements(page, pageId);
     else if (flags === pageFlag.branch) {
-      if (branches.has(pageId)) throw new ImageFormatError(`page ${pageId} is reached twice`);
-      branches.add(pageId);
-      for (const child of branchChildren(page, pageId)) yield* this.#elements(child, branches);
+      if (depth === depthMax) throw new ImageFormatError(`page ${pageId}: the tree is too deep`);
+      for (const child of [...branchChildren(page, pageId)]) yield* this.#elements(child, depth + 1);
     } else throw new ImageFormatError(`page ${pageId}: flags ${flags} are neither a leaf's nor a branch's`);
   }
 
-  #page(id: number): Uint8Array {
+  *#page(id: number): ReadTask<Uint8Array> {
     const { pageSize, highWater } = this.meta;
     if (id < 2 || id >= highWater) throw new ImageFormatError(`page ${id} is outside the database`);
-    const header = this.#read(id * pageSize, pageHeaderSize);
-    if (header.length < pageHeaderSize || numberAt(header, 0) !== id)
+    const header = yield* wanted(this.#read, id * pageSize, pageHeaderSize);
+    if (header.length < pageHeaderSize || numberAt(header, 0) !== id) {
       throw new ImageFormatError(`page ${id}: bad header`);
+    }
     const span = new DataView(header.buffer, header.byteOffset).getUint32(12, true) + 1;
     if (id + span > highWater) throw new ImageFormatError(`page ${id}: overflow reaches beyond the database`);
-    const page = this.#read(id * pageSize, span * pageSize);
+    const page = yield* wanted(this.#read, id * pageSize, span * pageSize);
     if (page.length < span * pageSize) throw new ImageFormatError(`page ${id} is cut off`);
     return page;
   }
@@ -90,16 +130,35 @@ interface Element {
   readonly value: Uint8Array;
 }
 
-function newestMeta(read: ImageBytes): Meta {
-  const first = decodeMetaPage(read(0, pageHeaderSize + 64));
+function* wanted(read: ImageBytes, offset: number, length: number): ReadTask<Uint8Array> {
+  for (;;) {
+    const bytes = read(offset, length);
+    if (bytes !== undefined) return bytes;
+    yield;
+  }
+}
+
+function* newestMeta(read: ImageBytes): ReadTask<Meta> {
+  const size = pageHeaderSize + metaSize;
+  const first = decodeMetaPage(yield* wanted(read, 0, size));
   let second: Meta | undefined;
-  if (first !== undefined) second = decodeMetaPage(read(first.pageSize, pageHeaderSize + 64));
+  if (first !== undefined) second = decodeMetaPage(yield* wanted(read, first.pageSize, size));
   else
     for (let i = 0; i < 15 && second === undefined; i++)
-      second = decodeMetaPage(read(1024 * 2 ** i, pageHeaderSize + 64));
+      second = decodeMetaPage(yield* wanted(read, 1024 * 2 ** i, size));
   const newest =
     second !== undefined && (first === undefined || second.transactionId > first.transactionId) ? second : first;
   if (newest === undefined) throw new ImageFormatError("invalid database: neither meta page is valid");
+  const { pageSize, highWater } = newest;
+  const isPowerOfTwo = (pageSize & (pageSize - 1)) === 0;
+  if (
+    pageSize < pageSizeMin ||
+    pageSize > pageSizeMax ||
+    !isPowerOfTwo ||
+    !Number.isSafeInteger(highWater * pageSize)
+  ) {
+    throw new ImageFormatError(`invalid database: ${highWater} pages of ${pageSize} bytes`);
+  }
   return newest;
 }
 

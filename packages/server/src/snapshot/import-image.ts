@@ -1,0 +1,137 @@
+/**
+ * Builds a database of ours from an image in etcd's format, bucket by bucket, in slices. The new database lies beside the
+ * live one and is complete and durable when the promise resolves; who wants it to be the live one switches to it.
+ */
+
+import { bytesFromLatin1 } from "@etcd-ts/api";
+import { type BucketName, bucketNames } from "@etcd-ts/store";
+import { assert } from "../assert.js";
+import { BatchWriter } from "../backend/batch.js";
+import { type Database, tableNames } from "../backend/database.js";
+import { encodeLongRow, overflowTable } from "../backend/long-rows.js";
+import {
+  isTombstoneKey,
+  readMain,
+  readSub,
+  readUint64,
+  revisionKeyBytes,
+  writeRevisionKey,
+} from "../backend/revision-key.js";
+import { ImageFormatError, ImageReader } from "../bbolt/image-reader.js";
+import type { Clock, Digest } from "../env.js";
+import { Slices } from "./slices.js";
+
+/** An image's bytes and what loads the missing ones. */
+export interface LoadableImage {
+  read(offset: number, length: number): Uint8Array | undefined;
+  load(): Promise<void>;
+}
+
+export interface ImportOptions {
+  readonly clock: Clock;
+  readonly digest: Digest;
+  readonly image: LoadableImage;
+  /** Empty; stays open, and the caller's. */
+  readonly database: Database;
+}
+
+/** Bytes of one transaction. */
+const commitBytes = 8 << 20;
+/** Rows between two looks at the clock. */
+const rowsPerLook = 64;
+
+export interface ImportedFacts {
+  /** `meta/consistent_index`; 0 when the image has none. */
+  readonly index: number;
+}
+
+/** Rejects with `ImageFormatError` when the image is damaged, and with `DiskError`. */
+export async function importImage(options: ImportOptions): Promise<ImportedFacts> {
+  const { clock, image } = options;
+  const reader = await openImage(image);
+  const importer = new Importer(options);
+  const slices = new Slices(clock);
+  let rows = 0;
+  for (const bucket of bucketNames) {
+    for (const row of reader.rows(bucket)) {
+      if (row === undefined) {
+        await image.load();
+        continue;
+      }
+      importer.add(bucket, ...row);
+      if (importer.isFull) await importer.commit();
+      if (++rows % rowsPerLook === 0 && slices.isOver) await slices.next();
+    }
+  }
+  await importer.commit();
+  return { index: importer.index };
+}
+
+export async function openImage(image: LoadableImage): Promise<ImageReader> {
+  const task = ImageReader.open((offset, length) => image.read(offset, length));
+  for (let step = task.next(); ; step = task.next()) {
+    if (step.done === true) return step.value;
+    await image.load();
+  }
+}
+
+class Importer {
+  readonly #digest: Digest;
+  readonly #database: Database;
+  #writer = new BatchWriter();
+  #index = 0;
+
+  constructor({ digest, database }: ImportOptions) {
+    this.#digest = digest;
+    this.#database = database;
+  }
+
+  get index(): number {
+    return this.#index;
+  }
+
+  get isFull(): boolean {
+    return this.#writer.size >= commitBytes;
+  }
+
+  add(bucket: BucketName, key: Uint8Array, value: Uint8Array): void {
+    const table = tableNames.indexOf(bucket);
+    assert(table >= 0, "buckets have tables");
+    if (bucket === "key") checkRevisionKey(key);
+    if (bucket === "meta" && isConsistentIndex(key)) this.#index = storedIndex(value);
+    if (key.length === 0) throw new ImageFormatError(`bucket ${bucket}: a key is empty`);
+    if (key.length > this.#database.keySizeMax) {
+      this.#writer.add(overflowTable, ...encodeLongRow(this.#digest, table, key, value));
+    } else this.#writer.add(table, key, value);
+  }
+
+  async commit(): Promise<void> {
+    const batch = this.#writer.copyUpTo(this.#writer.place);
+    this.#writer = new BatchWriter();
+    if (batch.length > 0) await this.#database.commit(batch);
+  }
+}
+
+const consistentIndexKey = bytesFromLatin1("consistent_index");
+
+function isConsistentIndex(key: Uint8Array): boolean {
+  return key.length === consistentIndexKey.length && key.every((byte, i) => byte === consistentIndexKey[i]);
+}
+
+function storedIndex(value: Uint8Array): number {
+  const index = value.length === 8 ? readUint64(value, 0) : Number.NaN;
+  if (!Number.isSafeInteger(index)) throw new ImageFormatError("bucket meta: the consistent index is no number");
+  return index;
+}
+
+const scratch = new Uint8Array(18);
+
+/** What is no revision would be found nowhere. */
+function checkRevisionKey(key: Uint8Array): void {
+  const isWhole = key.length >= revisionKeyBytes && key.length <= scratch.length;
+  const main = isWhole ? readMain(key) : 0;
+  const sub = isWhole ? readSub(key) : 0;
+  const size = writeRevisionKey(scratch, main, sub, isTombstoneKey(key));
+  const isSame = size === key.length && key.every((byte, i) => byte === scratch[i]);
+  if (!isWhole || !isSame) throw new ImageFormatError("bucket key: a key is no revision");
+}

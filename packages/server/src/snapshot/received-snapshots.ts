@@ -1,0 +1,166 @@
+/**
+ * Databases that other members send to this one: saved, checked and built beside the live database while that serves, then
+ * put in its place when raft says so.
+ *
+ * A crash at any moment leaves one of two states, and boot tells them apart: the log's last mark is the received
+ * database's index, then that one is complete and goes on; or it is not, and the received one is thrown away. So the
+ * received database is made durable before raft hears of it, and switched to after raft's mark is in the log.
+ *
+ * Source: etcd server/etcdserver/api/snap/db.go, server.go applySnapshot (which keeps the image instead).
+ */
+
+import { assert } from "../assert.js";
+import type { Database } from "../backend/database.js";
+import {
+  currentDatabase,
+  forgetReceived,
+  keepReceived,
+  nextDatabase,
+  type ReceivedDatabase,
+  receivedImagePath,
+  switchDatabase,
+} from "../backend/directory.js";
+import { ImageFormatError } from "../bbolt/image-reader.js";
+import type { DiskFile, Env } from "../env.js";
+import { ImageFile } from "./image-file.js";
+import { importImage } from "./import-image.js";
+
+/** Bytes of an image at most. A database of etcd has 8 GiB at most, by its documentation. */
+const imageBytesMax = 2 ** 38;
+const writeBytes = 1 << 20;
+
+/** Why a snapshot was not taken. */
+export class SnapshotRefusedError extends Error {
+  override readonly name = "SnapshotRefusedError";
+}
+
+/** A database that has just become the live one. */
+export interface TakenDatabase {
+  readonly database: Database;
+  /** Removes the one before, which must be closed. */
+  removePrevious(): Promise<void>;
+}
+
+export class ReceivedSnapshots {
+  readonly #env: Env;
+  readonly #member: string;
+  #received: ReceivedDatabase | undefined;
+  #busy = false;
+
+  /** `member`: the directory that holds the databases. */
+  constructor(env: Env, member: string) {
+    this.#env = env;
+    this.#member = member;
+  }
+
+  /** Index of the database that waits for raft's word. */
+  get waitingIndex(): number | undefined {
+    return this.#received?.index;
+  }
+
+  /**
+   * Takes an image that stands at a raft index; resolves when its database is complete and durable. Rejects with
+   * `SnapshotRefusedError`, `ImageFormatError`, `DiskError` or what ended the body; nothing is left on disk then.
+   */
+  async receive(body: AsyncIterable<Uint8Array>, index: number): Promise<void> {
+    if (this.#busy) throw new SnapshotRefusedError("another snapshot is being received");
+    this.#busy = true;
+    const { disk } = this.#env;
+    const path = receivedImagePath(this.#member);
+    try {
+      await this.#forget();
+      await disk.remove(path);
+      const file = await disk.open(path, "write");
+      try {
+        const sizeBytes = await save(body, file);
+        const directory = await this.#build(file, sizeBytes, index);
+        const received = { directory, index };
+        await keepReceived(disk, this.#member, received);
+        this.#received = received;
+      } finally {
+        await file.close();
+        await disk.remove(path);
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** Raft has taken the snapshot at `index`, and the log says so: its database becomes the live one. */
+  async take(index: number): Promise<TakenDatabase> {
+    const { disk, openDatabase } = this.#env;
+    const received = this.#received;
+    assert(received?.index === index, "raft takes the snapshot that was received last");
+    const previous = await currentDatabase(disk, this.#member);
+    await switchDatabase(disk, this.#member, received.directory);
+    await forgetReceived(disk, this.#member);
+    this.#received = undefined;
+    return {
+      database: openDatabase(received.directory),
+      removePrevious: async () => {
+        if (previous !== undefined) await disk.remove(previous);
+      },
+    };
+  }
+
+  /** The log has come to `index` without the received database: forgets it if it is of no use any more. */
+  async applied(index: number): Promise<void> {
+    if (this.#busy || this.#received === undefined || index < this.#received.index) return;
+    this.#busy = true;
+    try {
+      await this.#forget();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #forget(): Promise<void> {
+    const received = this.#received;
+    this.#received = undefined;
+    if (received === undefined) return;
+    await forgetReceived(this.#env.disk, this.#member);
+    await this.#env.disk.remove(received.directory);
+  }
+
+  async #build(file: DiskFile, sizeBytes: number, index: number): Promise<string> {
+    const { disk, clock, digest, openDatabase } = this.#env;
+    const directory = await nextDatabase(disk, this.#member);
+    await disk.makeDirectory(directory);
+    try {
+      const database = openDatabase(directory);
+      try {
+        const facts = await importImage({ clock, digest, image: new ImageFile(file, sizeBytes), database });
+        if (facts.index !== index) {
+          throw new ImageFormatError(`the image stands at index ${facts.index}, its message at ${index}`);
+        }
+      } finally {
+        await database.close();
+      }
+      return directory;
+    } catch (error) {
+      await disk.remove(directory);
+      throw error;
+    }
+  }
+}
+
+async function save(body: AsyncIterable<Uint8Array>, file: DiskFile): Promise<number> {
+  let offset = 0;
+  let chunks: Uint8Array[] = [];
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    if (bytes === 0) return;
+    await file.write(offset, chunks);
+    offset += bytes;
+    chunks = [];
+    bytes = 0;
+  };
+  for await (const chunk of body) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (offset + bytes > imageBytesMax) throw new SnapshotRefusedError(`a snapshot exceeds ${imageBytesMax} bytes`);
+    if (bytes >= writeBytes) await flush();
+  }
+  await flush();
+  return offset;
+}
