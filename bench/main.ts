@@ -124,7 +124,8 @@ async function measureRow(row: Row, pair: Pair, nullSide: Side | undefined): Pro
       runs.push(await measureRun(row, runs === ours ? pair.ours : pair.peer));
     }
   }
-  const ceiling = nullSide === undefined ? undefined : await row.run(nullSide, options.seconds);
+  const ceiling =
+    nullSide === undefined || row.isLatencyBound === true ? undefined : await row.run(nullSide, options.seconds);
   const line = lineOf(row, summarize(ours), summarize(peer), ceiling);
   if (row.name !== "put 256 B, 100 k keys, 10×10") {
     return [line];
@@ -298,7 +299,9 @@ async function startNull(): Promise<{ side: Side; close: () => void }> {
 /** Event-loop stalls are known only if the member tells them in its metrics. */
 async function noteStalls(group: string, side: Side): Promise<void> {
   const metrics = (await memberOf(side).get("/metrics"))?.body ?? "";
-  const stalls = metrics.split("\n").filter((text) => /event_?loop/i.test(text) && !text.startsWith("#"));
+  const stalls = metrics
+    .split("\n")
+    .filter((text) => /event_?loop.*(max|p99|quantile="0\.9)/i.test(text) && !text.startsWith("#"));
   notes.push(...stalls.map((text) => `${group}: ${text}`));
 }
 

@@ -17,6 +17,8 @@ import { watchPath } from "./watch-load.js";
 
 const messagePrefixSize = 5;
 const messageSizeMax = 2 ** 20;
+/** Credit is given back in steps of this size. */
+const creditStep = 2 ** 24;
 /** `:status: 200` and `content-type: application/grpc`, without the dynamic table. */
 const answerHeaders = Buffer.from([0x88, 0x0f, 0x10, 16, ...Buffer.from("application/grpc")]);
 /** `grpc-status: 0`. */
@@ -126,13 +128,9 @@ class NullStore {
     }
     keyValue.uint(2, this.#revision).uint(3, this.#revision).uint(4, 1);
     const event = new MessageWriter(keyValue.size + 16).span(2, keyValue.bytes, keyValue.size).finish();
-    const sessions = new Set<Session>();
     for (const { session, streamId, watchId } of this.watchers) {
       session.send(streamId, this.#start().uint(2, watchId).span(11, event), false);
-      sessions.add(session);
-    }
-    for (const session of sessions) {
-      session.flush();
+      session.planFlush();
     }
   }
 
@@ -178,6 +176,8 @@ class Session {
   readonly #paths = new Map<string, string>();
   readonly #streams = new Map<number, NullStream>();
   #greeted = 0;
+  #received = 0;
+  #isFlushPlanned = false;
 
   constructor(store: NullStore, socket: Socket) {
     this.#store = store;
@@ -220,6 +220,17 @@ class Session {
     this.#writer.flush();
   }
 
+  /** Flushes at the end of the turn: events of several puts go out in one write. */
+  planFlush(): void {
+    if (!this.#isFlushPlanned) {
+      this.#isFlushPlanned = true;
+      setImmediate(() => {
+        this.#isFlushPlanned = false;
+        this.flush();
+      });
+    }
+  }
+
   #onData(chunk: Buffer): void {
     let start = 0;
     if (this.#greeted < preface.length) {
@@ -238,7 +249,11 @@ class Session {
     if (type === FrameType.headers) {
       this.#streams.set(id, { path: this.#path(start, end), hasAnswered: false });
     } else if (type === FrameType.data) {
-      this.#writer.windowUpdate(0, end - start);
+      this.#received += end - start;
+      if (this.#received > creditStep) {
+        this.#writer.windowUpdate(0, this.#received);
+        this.#received = 0;
+      }
       this.#onMessage(id, (flags & Flag.endStream) !== 0, start + messagePrefixSize, end);
     } else if (type === FrameType.settings && (flags & Flag.ack) === 0) {
       this.#writer.frame(FrameType.settings, Flag.ack, 0, 0);
