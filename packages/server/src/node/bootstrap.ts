@@ -7,7 +7,7 @@
 
 import { encodeUtf8, limits } from "@etcd-ts/api";
 import { decodeMetadata, encodeMetadata, sizeMetadata } from "@etcd-ts/api/etcdserverpb";
-import { emptyHardState, type HardState, MemoryStorage, noLimit, type Peer, RawNode } from "@etcd-ts/raft";
+import { emptyHardState, type HardState, isEmptyHardState, MemoryStorage, noLimit, type Peer, RawNode } from "@etcd-ts/raft";
 import {
   AlarmStore,
   Budget,
@@ -117,7 +117,7 @@ export async function openMember(
     const { segmentSizeBytes } = options;
     const walOptions = segmentSizeBytes === undefined ? {} : { segmentSizeBytes };
     const opened = (await Wal.exists(env.disk, walDirectory))
-      ? await reopenLog(env, walDirectory, { backend, membership }, walOptions)
+      ? await reopenLog(env, walDirectory, config, { backend, membership }, walOptions)
       : await createLog(env, walDirectory, config, { isEmpty: machine.applied.index === 0, ...walOptions });
     const raft = new RawNode({
       id: opened.memberId,
@@ -220,6 +220,7 @@ async function openLiveDatabase(env: Env, memberDirectory: string): Promise<Retu
 async function reopenLog(
   env: Env,
   directory: string,
+  config: MemberConfig,
   state: { readonly backend: BufferedBackend; readonly membership: Membership },
   walOptions: WalOptions,
 ): Promise<OpenedLog> {
@@ -234,6 +235,9 @@ async function reopenLog(
     durableIndex: state.backend.durableIndex,
   });
   const { nodeId, clusterId } = decodeMetadata(opened.metadata);
+  if (isEmptyHardState(opened.hardState) && consistent.index === 0) {
+    return beginAgain(env, config, opened.wal, { memberId: nodeId, clusterId });
+  }
   const log = new MemoryStorage();
   const confState = state.membership.confState();
   log.applySnapshot({ data: undefined, metadata: { index: mark.index, term: mark.term, confState } });
@@ -253,6 +257,20 @@ async function reopenLog(
     bootstrapPeers: undefined,
     members: state.membership.members(),
   };
+}
+
+/**
+ * A log whose first save a crash cut short: without its hard state nothing of it was ever said to anybody, so the member
+ * begins as if it had none; what entries are there will be written over.
+ */
+async function beginAgain(env: Env, config: MemberConfig, wal: Wal, found: Identity): Promise<OpenedLog> {
+  const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config);
+  if (memberId !== found.memberId || clusterId !== found.clusterId) {
+    await wal.close();
+    throw new BootstrapError("the write-ahead log was begun by another member, or for another --initial-cluster");
+  }
+  env.logger.log("info", "starting local member again, after its first start was cut short");
+  return { memberId, clusterId, wal, log: new MemoryStorage(), markedIndex: 0, bootstrapPeers, members };
 }
 
 async function createLog(
