@@ -28,6 +28,8 @@ export interface PeerNetworkOptions {
   removed(): void;
 }
 
+/** Source: etcd server.go, stopWithDelay of a member that applied its own removal. */
+const removedDelayMs = 1000;
 const versionTimeoutMs = 7000;
 const versionBytesMax = 64 * 1024;
 
@@ -97,7 +99,10 @@ export class PeerNetwork implements PeerTransport {
       case "memberUpdated":
         return this.#transport.updatePeer(effect.member.id, effect.member.peerUrls);
       case "memberRemoved":
-        if (effect.id === this.#options.memberId) this.#options.removed();
+        // The others must still learn that the removal is committed, which a leader that leaves is the only one to know.
+        if (effect.id === this.#options.memberId) {
+          this.#options.env.clock.setTimer(removedDelayMs, () => this.#options.removed());
+        }
         return this.#transport.removePeer(effect.id);
       case "learnerPromoted":
         return;
