@@ -91,7 +91,10 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     preVote: random.chance(0.8),
     progressNotifyMs: random.pick([100, 600, 10_000]),
   };
-  return { ...drawn, ...overrides };
+  // A follower behind the log's mark needs a snapshot of the database, which members cannot send yet.
+  const needsSnapshots = drawn.members > 1 || drawn.operations.includes("member-change");
+  const limited = needsSnapshots ? { ...drawn, snapshotCount: 1_000_000 } : drawn;
+  return { ...limited, ...overrides };
 }
 
 export function describeOptions(options: SimOptions): string {
