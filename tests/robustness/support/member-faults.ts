@@ -60,6 +60,9 @@ async function bootAgain(member: Member): Promise<void> {
   }
 }
 
+/** Part of the cuts that fall into the member's first start. */
+const startShare = 0.2;
+
 /** Runs a member under load for a while, then boots what each of `count` power cuts during that time could have left. */
 export async function cutMember(options: FaultOptions): Promise<void> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-member-")));
@@ -90,7 +93,12 @@ export async function cutMember(options: FaultOptions): Promise<void> {
     const loss = new PowerLoss(operations, watched);
     const first = operations.findIndex(({ timeNs }) => timeNs >= readyNs);
     const draws = Array.from({ length: options.count }, () => options.draw());
-    const positions = draws.map((drawn) => first + Math.floor(drawn * (loss.length - first + 1)));
+    // The first start has few operations and many ways to be cut short.
+    const positions = draws.map((drawn) =>
+      drawn < startShare
+        ? Math.floor((drawn / startShare) * first)
+        : first + Math.floor(((drawn - startShare) / (1 - startShare)) * (loss.length - first + 1)),
+    );
     for (const [i, position] of positions.sort((a, b) => a - b).entries()) {
       loss.advanceTo(position);
       const left = join(root, "left");
