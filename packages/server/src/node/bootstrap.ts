@@ -7,7 +7,15 @@
 
 import { encodeUtf8, limits } from "@etcd-ts/api";
 import { decodeMetadata, encodeMetadata, sizeMetadata } from "@etcd-ts/api/etcdserverpb";
-import { emptyHardState, type HardState, isEmptyHardState, MemoryStorage, noLimit, type Peer, RawNode } from "@etcd-ts/raft";
+import {
+  emptyHardState,
+  type HardState,
+  isEmptyHardState,
+  MemoryStorage,
+  noLimit,
+  type Peer,
+  RawNode,
+} from "@etcd-ts/raft";
 import {
   AlarmStore,
   Budget,
@@ -29,11 +37,13 @@ import {
   WatchHub,
 } from "@etcd-ts/store";
 import { BufferedBackend } from "../backend/buffered-backend.js";
-import { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
+import type { Database } from "../backend/database.js";
+import { currentDatabase, nextDatabase, receivedDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
 import type { MemberConfig } from "../config/member-config.js";
 import type { DiskLock, Env } from "../env.js";
 import { measuredDatabase } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
+import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal, type WalOptions } from "../wal/wal.js";
 import { BootstrapError } from "./bootstrap-error.js";
@@ -84,15 +94,19 @@ export async function openMember(
   const memberDirectory = `${config.dataDir}/member`;
   const lock = await claimDirectory(env, config.dataDir, memberDirectory);
   try {
+    const walDirectory = config.walDir ?? `${memberDirectory}/wal`;
+    await finishSwitch(env, memberDirectory, walDirectory);
     const database = await openLiveDatabase(env, memberDirectory);
-    const backend = new BufferedBackend({
-      clock: env.clock,
-      digest: env.digest,
-      database: measuredDatabase(database, env.clock, options.metrics),
-      commitIntervalMs: config.backendBatchIntervalMs || limits.backendBatchIntervalMs,
-      commitOperations: config.backendBatchLimit || limits.backendBatchLimit,
-      onFailure: (error) => options.failed(error),
-    });
+    const makeBackend = (live: Database): BufferedBackend =>
+      new BufferedBackend({
+        clock: env.clock,
+        digest: env.digest,
+        database: measuredDatabase(live, env.clock, options.metrics),
+        commitIntervalMs: config.backendBatchIntervalMs || limits.backendBatchIntervalMs,
+        commitOperations: config.backendBatchLimit || limits.backendBatchLimit,
+        onFailure: (error) => options.failed(error),
+      });
+    const backend = makeBackend(database);
     const electionTicks = Math.floor(config.electionMs / config.heartbeatMs);
     const lessor = new Lessor(backend, {
       ttlSecondsMin: minLeaseTtlSeconds({ electionTicks, heartbeatMs: config.heartbeatMs }),
@@ -113,7 +127,6 @@ export async function openMember(
       persistsCheckpoints: config.featureGates.LeaseCheckpointPersist,
     });
     runToEnd(machine.restoreTask(backend, new Budget(Number.POSITIVE_INFINITY)));
-    const walDirectory = config.walDir ?? `${memberDirectory}/wal`;
     const { segmentSizeBytes } = options;
     const walOptions = segmentSizeBytes === undefined ? {} : { segmentSizeBytes };
     const opened = (await Wal.exists(env.disk, walDirectory))
@@ -166,6 +179,8 @@ export async function openMember(
       membership,
       watchHub,
       machine,
+      received: new ReceivedSnapshots(env, memberDirectory),
+      makeBackend,
       quota,
       metrics: options.metrics,
       transport: options.makeTransport?.(opened),
@@ -196,6 +211,20 @@ async function claimDirectory(env: Env, dataDir: string, memberDirectory: string
   const lock = await disk.lock(`${memberDirectory}/LOCK`);
   if (lock === undefined) throw new BootstrapError(`data directory ${dataDir} is in use by another process`);
   return lock;
+}
+
+/**
+ * A crash may have come between raft's word that a received database is the state and the switch to it: then the log's
+ * last mark is that database's.
+ */
+async function finishSwitch(env: Env, memberDirectory: string, walDirectory: string): Promise<void> {
+  const { disk, digest, logger } = env;
+  const received = await receivedDatabase(disk, memberDirectory);
+  if (received === undefined || !(await Wal.exists(disk, walDirectory))) return;
+  const mark = await findLatestMark(disk, digest, walDirectory);
+  if (mark.index !== received.index) return;
+  await switchDatabase(disk, memberDirectory, received.directory);
+  logger.log("info", "switched to the database of a snapshot that was received", { "snapshot-index": mark.index });
 }
 
 async function openLiveDatabase(env: Env, memberDirectory: string): Promise<ReturnType<Env["openDatabase"]>> {

@@ -83,6 +83,16 @@ export class LogKeeper {
     };
   }
 
+  /** A received snapshot replaced the log up to `index`; its mark is in the WAL and its database is durable. */
+  installed(index: number): void {
+    this.#markedIndex = index;
+    this.#cutIndex = index;
+    this.#bytesSinceCut = 0;
+    this.#options.wal.releaseTo(index).catch((error: unknown) => {
+      this.#options.failed(error instanceof Error ? error : new Error(String(error)));
+    });
+  }
+
   /** To be called after entries up to `index`, together of `bytes`, have been applied, with the configuration there. */
   applied(index: number, term: number, confState: ConfState, bytes: number): void {
     const due = index - this.#markedIndex > this.#options.snapshotCount || (this.#forced && index > this.#markedIndex);
@@ -104,7 +114,7 @@ export class LogKeeper {
       await commitBackend();
       if (this.#stopped) return;
       await wal.saveSnapshot(mark);
-      this.#markedIndex = mark.index;
+      this.#markedIndex = Math.max(this.#markedIndex, mark.index);
       logger.log("info", "saved snapshot to disk", { "snapshot-index": mark.index });
       await wal.releaseTo(mark.index);
     } finally {

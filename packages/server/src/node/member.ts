@@ -33,11 +33,14 @@ import {
   type MemoryStorage,
   type Message,
   type RawNode,
+  type Snapshot,
   type SoftState,
   type Status,
 } from "@etcd-ts/raft";
 import {
   type AlarmStore,
+  Budget,
+  type Member as ClusterMember,
   type Connections,
   computeMemberId,
   type HeaderParts,
@@ -52,11 +55,14 @@ import {
   type StateMachine,
   type WatchHub,
 } from "@etcd-ts/store";
+import { assert } from "../assert.js";
 import type { BufferedBackend } from "../backend/buffered-backend.js";
+import type { Database } from "../backend/database.js";
 import type { Clock, Digest, Logger, Random } from "../env.js";
 import { MeasuredLog } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
 import { ImageMaker } from "../snapshot/image-maker.js";
+import { type ReceivedSnapshots, SnapshotRefusedError } from "../snapshot/received-snapshots.js";
 import { serverVersion } from "../version.js";
 import type { Wal } from "../wal/wal.js";
 import { AppliedWaits } from "./applied-waits.js";
@@ -94,6 +100,8 @@ export interface MemberSettings {
 export interface PeerTransport {
   send(messages: readonly Message[]): void;
   membershipChanged(effect: MembershipEffect): void;
+  /** A received snapshot replaced the member table. */
+  membershipReplaced(members: readonly ClusterMember[]): void;
   /** Monotonic milliseconds since when a peer is reachable; undefined while it is not. */
   activeSince(id: bigint): number | undefined;
   readonly leases: LeaseForwarding;
@@ -122,6 +130,9 @@ export interface MemberParts {
   readonly membership: Membership;
   readonly watchHub: WatchHub;
   readonly machine: StateMachine;
+  readonly received: ReceivedSnapshots;
+  /** The backend over a database that a snapshot brought. */
+  makeBackend(database: Database): BufferedBackend;
   readonly quota: Quota;
   readonly metrics: MemberMetrics;
   readonly transport: PeerTransport | undefined;
@@ -229,7 +240,11 @@ export class Member {
           this.#committedIndex = entries.at(-1)?.index ?? this.#committedIndex;
           this.#applier.enqueue(entries, applied);
         },
-        snapshotPersisted: () => parts.failed(new Error("a snapshot cannot be installed yet")),
+        snapshotPersisted: (snapshot, installed) => {
+          this.#installSnapshot(snapshot).then(installed, (error: unknown) => {
+            parts.failed(error instanceof Error ? error : new Error(String(error)));
+          });
+        },
         send: (messages) => parts.transport?.send(messages),
         proposalDropped: (key) => {
           this.#proposals.settle(key, { kind: "failed", refusal: proposalDropped });
@@ -260,6 +275,7 @@ export class Member {
           this.#reads.applied(applied);
           this.#appliedWaits.applied(applied);
           this.#logKeeper.applied(applied, appliedTerm, confState, bytes);
+          this.#forgetUnusedSnapshot(applied);
           this.#campaignIfAlone();
         },
       },
@@ -341,6 +357,7 @@ export class Member {
     this.#parts.transport?.stop();
     this.mvcc.close();
     this.images.abort();
+    await this.#parts.received.stop();
     await this.#parts.wal.close();
     await this.backend.close();
   }
@@ -622,6 +639,22 @@ export class Member {
     this.#loop.step(message);
   }
 
+  /**
+   * A snapshot message from another member with its database in `body`. Resolves when raft was told of it; rejects as
+   * `ReceivedSnapshots.receive`.
+   */
+  async receiveSnapshot(message: Message, body: AsyncIterable<Uint8Array>): Promise<void> {
+    const index = message.snapshot?.metadata.index ?? 0;
+    if (index === 0) throw new SnapshotRefusedError("the message has no snapshot");
+    await this.#parts.received.receive(body, index);
+    this.receive(message);
+  }
+
+  /** Keeps the raft log as it is until the returned function is called: a follower will need it after its snapshot. */
+  holdLog(): () => void {
+    return this.#logKeeper.hold();
+  }
+
   reportUnreachable(id: bigint): void {
     this.#loop.reportUnreachable(id);
   }
@@ -726,6 +759,57 @@ export class Member {
 
   #membershipChanged(effect: MembershipEffect): void {
     this.#parts.transport?.membershipChanged(effect);
+  }
+
+  /**
+   * Raft has taken a snapshot and the log says so: the database received with it replaces the live one, and everything
+   * that is kept in memory of it. Until the last step reads answer from the old state.
+   *
+   * Source: etcd server/etcdserver/server.go applySnapshot.
+   */
+  async #installSnapshot({ metadata }: Snapshot): Promise<void> {
+    const { received, makeBackend, transport } = this.#parts;
+    const { index, term, confState } = metadata;
+    this.logger.log("info", "applying snapshot", { "snapshot-index": index, "applied-index": this.#applier.index });
+    // Entries before the snapshot may still be applied; raft hands out no others until it is installed.
+    while (!this.#applier.isIdle && !this.#stopped) await new Promise<void>((next) => this.clock.defer(next));
+    if (this.#stopped) return;
+    assert(index > this.#applier.index, "raft takes snapshots that are ahead only");
+    const { database, removePrevious } = await received.take(index);
+    const backend = makeBackend(database);
+    const budget = new Budget(0);
+    const task = this.#machine.restoreTask(backend, budget);
+    for (;;) {
+      budget.left = sliceUnits;
+      if (task.next().done === true) break;
+      await new Promise<void>((next) => this.clock.defer(next));
+      if (this.#stopped) return backend.close();
+    }
+    const previous = this.#backend;
+    this.#backend = backend;
+    this.#applier.jumpTo(index, term, confState);
+    this.#committedIndex = Math.max(this.#committedIndex, index);
+    this.watchHub.restored();
+    this.syncWatchersSoon();
+    this.#updateInLoopWrites();
+    transport?.membershipReplaced(this.membership.members());
+    this.#logKeeper.installed(index);
+    this.#reads.applied(index);
+    this.#appliedWaits.applied(index);
+    if (this.mvcc.compactionPending) this.#compactSoon();
+    this.images.abort();
+    await previous.close();
+    await removePrevious();
+    this.logger.log("info", "applied snapshot", { "snapshot-index": index, term });
+  }
+
+  /** The log overtook a snapshot that raft did not want. */
+  #forgetUnusedSnapshot(applied: number): void {
+    const { received, failed } = this.#parts;
+    if (received.waitingIndex === undefined) return;
+    received.applied(applied).catch((error: unknown) => {
+      failed(error instanceof Error ? error : new Error(String(error)));
+    });
   }
 
   /** The only voter needs not wait for anybody's heartbeats before it stands for election. */

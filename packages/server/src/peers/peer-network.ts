@@ -4,7 +4,7 @@
  */
 
 import type { Message } from "@etcd-ts/raft";
-import type { MembershipEffect } from "@etcd-ts/store";
+import type { Member as ClusterMember, MembershipEffect } from "@etcd-ts/store";
 import type { Env, Listener, ServedRequest } from "../env.js";
 import type { LeaseForwarding } from "../node/leases.js";
 import type { Member, PeerTransport } from "../node/member.js";
@@ -14,6 +14,8 @@ import type { LeaderLookup } from "./leader-requests.js";
 import { forwardLeases } from "./lease-forwarding.js";
 import { type EndpointPorts, PeerEndpoints } from "./peer-endpoints.js";
 import { forwardPromotion } from "./promotion-forwarding.js";
+import { receiveSnapshot } from "./snapshot-receiver.js";
+import { SnapshotSender } from "./snapshot-sender.js";
 import { Transport } from "./transport.js";
 
 export interface PeerNetworkOptions {
@@ -45,11 +47,17 @@ export class PeerNetwork implements PeerTransport {
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
     const { clock, network, logger } = options.env;
+    const local = {
+      memberId: options.memberId,
+      clusterId: options.clusterId,
+      peerUrls: () => options.advertisedUrls,
+    };
+    const sender = new SnapshotSender({ clock, logger, network, local, removed: () => options.removed() });
     this.#transport = new Transport({
       clock,
       network,
       logger,
-      local: { memberId: options.memberId, clusterId: options.clusterId, peerUrls: () => options.advertisedUrls },
+      local,
       // Source: etcd config.go peerDialTimeout.
       dialTimeoutMs: 1000 + options.electionMs,
       received: (message) => this.#member?.receive(message),
@@ -57,8 +65,13 @@ export class PeerNetwork implements PeerTransport {
       reportSnapshot: (id, outcome) => this.#member?.reportSnapshot(id, outcome),
       removed: () => options.removed(),
       isRemoved: (id) => this.#member?.membership.isRemoved(id) ?? false,
-      sendSnapshot: (message) => this.#member?.reportSnapshot(message.to, "failure"),
-      receiveSnapshot: (request) => request.respond(500, {}, "snapshots cannot be received yet\n"),
+      sendSnapshot: (message, picker, status) => {
+        if (this.#member !== undefined) sender.send(this.#member, message, picker, status);
+      },
+      receiveSnapshot: (request) => {
+        if (this.#member !== undefined) receiveSnapshot(this.#member, logger, request);
+        else request.respond(500, { connection: "close" }, "server is not ready\n");
+      },
     });
     this.#lookup = {
       clock,
@@ -107,6 +120,11 @@ export class PeerNetwork implements PeerTransport {
       case "learnerPromoted":
         return;
     }
+  }
+
+  membershipReplaced(members: readonly ClusterMember[]): void {
+    const others = members.filter(({ id }) => id !== this.#options.memberId);
+    this.#transport.setPeers(new Map(others.map(({ id, peerUrls }) => [id, peerUrls])));
   }
 
   promote(id: bigint, done: (refusal: Refusal | undefined) => void): void {

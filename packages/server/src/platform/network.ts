@@ -112,6 +112,8 @@ export function createNetwork(tls?: PeerTls): Network {
           outgoing.destroy(new Error(`no answer in ${options.timeoutMs} ms`)),
         );
       }
+      // Behind an early answer the connection may break while the body is still being sent.
+      outgoing.on("error", () => outgoing.destroy());
       const answered = answer(outgoing);
       const [incoming] = await Promise.all([answered, sendBody(outgoing, options.body)]);
       const body = await collect(incoming, options.responseBytesMax);

@@ -33,6 +33,8 @@ export interface ImportOptions {
   readonly image: LoadableImage;
   /** Empty; stays open, and the caller's. */
   readonly database: Database;
+  /** Called now and then; throws to give up. */
+  readonly checkpoint?: () => void;
 }
 
 /** Bytes of one transaction. */
@@ -60,7 +62,9 @@ export async function importImage(options: ImportOptions): Promise<ImportedFacts
       }
       importer.add(bucket, ...row);
       if (importer.isFull) await importer.commit();
-      if (++rows % rowsPerLook === 0 && slices.isOver) await slices.next();
+      if (++rows % rowsPerLook !== 0 || !slices.isOver) continue;
+      await slices.next();
+      options.checkpoint?.();
     }
   }
   await importer.commit();

@@ -46,6 +46,9 @@ export class ReceivedSnapshots {
   readonly #member: string;
   #received: ReceivedDatabase | undefined;
   #busy = false;
+  #stopped = false;
+  /** Called when what is under way has ended. */
+  #whenIdle: () => void = () => {};
 
   /** `member`: the directory that holds the databases. */
   constructor(env: Env, member: string) {
@@ -63,6 +66,7 @@ export class ReceivedSnapshots {
    * `SnapshotRefusedError`, `ImageFormatError`, `DiskError` or what ended the body; nothing is left on disk then.
    */
   async receive(body: AsyncIterable<Uint8Array>, index: number): Promise<void> {
+    if (this.#stopped) throw new SnapshotRefusedError("the member is stopped");
     if (this.#busy) throw new SnapshotRefusedError("another snapshot is being received");
     this.#busy = true;
     const { disk } = this.#env;
@@ -72,7 +76,7 @@ export class ReceivedSnapshots {
       await disk.remove(path);
       const file = await disk.open(path, "write");
       try {
-        const sizeBytes = await save(body, file);
+        const sizeBytes = await save(body, file, () => this.#checkRunning());
         const directory = await this.#build(file, sizeBytes, index);
         const received = { directory, index };
         await keepReceived(disk, this.#member, received);
@@ -83,6 +87,7 @@ export class ReceivedSnapshots {
       }
     } finally {
       this.#busy = false;
+      this.#whenIdle();
     }
   }
 
@@ -111,7 +116,18 @@ export class ReceivedSnapshots {
       await this.#forget();
     } finally {
       this.#busy = false;
+      this.#whenIdle();
     }
+  }
+
+  /** Ends what is under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#busy) await new Promise<void>((resolve) => (this.#whenIdle = resolve));
+  }
+
+  #checkRunning(): void {
+    if (this.#stopped) throw new SnapshotRefusedError("the member is stopped");
   }
 
   async #forget(): Promise<void> {
@@ -129,7 +145,13 @@ export class ReceivedSnapshots {
     try {
       const database = openDatabase(directory);
       try {
-        const facts = await importImage({ clock, digest, image: new ImageFile(file, sizeBytes), database });
+        const facts = await importImage({
+          clock,
+          digest,
+          image: new ImageFile(file, sizeBytes),
+          database,
+          checkpoint: () => this.#checkRunning(),
+        });
         if (facts.index !== index) {
           throw new ImageFormatError(`the image stands at index ${facts.index}, its message at ${index}`);
         }
@@ -144,7 +166,7 @@ export class ReceivedSnapshots {
   }
 }
 
-async function save(body: AsyncIterable<Uint8Array>, file: DiskFile): Promise<number> {
+async function save(body: AsyncIterable<Uint8Array>, file: DiskFile, checkpoint: () => void): Promise<number> {
   let offset = 0;
   let chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -159,6 +181,7 @@ async function save(body: AsyncIterable<Uint8Array>, file: DiskFile): Promise<nu
     chunks.push(chunk);
     bytes += chunk.length;
     if (offset + bytes > imageBytesMax) throw new SnapshotRefusedError(`a snapshot exceeds ${imageBytesMax} bytes`);
+    checkpoint();
     if (bytes >= writeBytes) await flush();
   }
   await flush();

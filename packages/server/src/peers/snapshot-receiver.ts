@@ -1,0 +1,91 @@
+/**
+ * `/raft/snapshot`: raft's message, then the database of a member that is further. Raft hears of it once the database is
+ * complete on this member's disk.
+ *
+ * Source: etcd server/etcdserver/api/rafthttp/http.go snapshotHandler.
+ */
+
+import { type Message, MessageType } from "@etcd-ts/raft";
+import type { Logger, ServedRequest } from "../env.js";
+import type { Member } from "../node/member.js";
+import { hexId } from "./identity.js";
+import { decodeRaftMessage } from "./raft-message.js";
+
+/** Source: rafthttp snapshotLimitByte. */
+const messageBytesMax = 64 * 1024 * 1024;
+const lengthBytes = 8;
+
+export function receiveSnapshot(member: Member, logger: Logger, request: ServedRequest): void {
+  const headers = { "x-etcd-cluster-id": hexId(member.clusterId), "content-type": "text/plain; charset=utf-8" };
+  // The rest of the body is not read then.
+  const refuse = (status: number, text: string): void =>
+    request.respond(status, { ...headers, connection: "close" }, `${text}\n`);
+  const body = request.body()[Symbol.asyncIterator]();
+  const receive = async (): Promise<void> => {
+    let read: { readonly message: Message; readonly rest: Uint8Array };
+    try {
+      read = await readMessage(body);
+    } catch (error) {
+      return refuse(400, `failed to decode raft message (${textOf(error)})`);
+    }
+    const { message, rest } = read;
+    if (message.type !== MessageType.snap) return refuse(400, "wrong raft message type");
+    const fault = misdirected(member, message);
+    if (fault !== undefined) {
+      const json = { ...headers, connection: "close", "content-type": "application/json" };
+      return request.respond(403, json, JSON.stringify({ message: fault }));
+    }
+    const index = message.snapshot?.metadata.index ?? 0;
+    const fields = { "remote-peer-id": hexId(message.from), "incoming-snapshot-index": index };
+    logger.log("info", "receiving database snapshot", fields);
+    try {
+      await member.receiveSnapshot(message, concatenated(rest, body));
+    } catch (error) {
+      logger.log("warn", "failed to save incoming database snapshot", { ...fields, error: textOf(error) });
+      return refuse(500, `failed to save KV snapshot (${textOf(error)})`);
+    }
+    logger.log("info", "received and saved database snapshot", fields);
+    request.respond(204, { "x-etcd-cluster-id": hexId(member.clusterId) }, "");
+  };
+  receive().catch((error: unknown) => refuse(500, `failed to process raft message (${textOf(error)})`));
+}
+
+function misdirected(member: Member, message: Message): string | undefined {
+  if (member.membership.isRemoved(message.from)) return "cannot process message from removed member";
+  if (message.to !== member.memberId) return "cannot process message to mismatch member";
+  return undefined;
+}
+
+/** The message in front, and what of the rest came with it. */
+async function readMessage(
+  body: AsyncIterator<Uint8Array>,
+): Promise<{ readonly message: Message; readonly rest: Uint8Array }> {
+  let bytes: Uint8Array = new Uint8Array(0);
+  let size: number | undefined;
+  for (;;) {
+    if (size === undefined && bytes.length >= lengthBytes) {
+      const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
+      if (length > BigInt(messageBytesMax)) throw new RangeError(`a message exceeds ${messageBytesMax} bytes`);
+      size = Number(length);
+    }
+    if (size !== undefined && bytes.length >= lengthBytes + size) {
+      const message = decodeRaftMessage(bytes.subarray(lengthBytes, lengthBytes + size));
+      return { message, rest: bytes.subarray(lengthBytes + size) };
+    }
+    const next = await body.next();
+    if (next.done === true) throw new Error("unexpected EOF");
+    const joined = new Uint8Array(bytes.length + next.value.length);
+    joined.set(bytes);
+    joined.set(next.value, bytes.length);
+    bytes = joined;
+  }
+}
+
+async function* concatenated(first: Uint8Array, body: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  if (first.length > 0) yield first;
+  for (let next = await body.next(); next.done !== true; next = await body.next()) yield next.value;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
