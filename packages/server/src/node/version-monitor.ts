@@ -9,6 +9,7 @@ import { encodeUtf8, InternalField } from "@etcd-ts/api";
 import { encodeClusterVersionSetRequest, sizeClusterVersionSetRequest } from "@etcd-ts/api/membershippb";
 import type { Timer } from "../env.js";
 import { clusterVersionOf, minClusterVersion, serverVersion } from "../version.js";
+import { cancelDowngrade, isOneMinorBelow } from "./downgrade.js";
 import type { Member } from "./member.js";
 
 const intervalMs = 4000;
@@ -21,6 +22,7 @@ export class VersionMonitor {
   readonly #unsubscribe: () => void;
   #timer: Timer | undefined;
   #busy = false;
+  #lastVersions: readonly (string | undefined)[] = [];
   #stopped = false;
 
   constructor(member: Member, versions: () => Promise<readonly (string | undefined)[]>) {
@@ -63,11 +65,31 @@ export class VersionMonitor {
 
   #decide(versions: readonly (string | undefined)[]): void {
     if (this.#stopped || !this.#member.isLeader) return;
+    this.#lastVersions = versions;
     const known = versions.filter((version): version is string => version !== undefined);
     const minimal = known.length === versions.length ? lowest(known) : undefined;
     const current = this.#member.membership.clusterVersion();
+    const { enabled, targetVersion } = this.#member.membership.downgrade();
     if (current === undefined) this.#propose(minimal ?? minClusterVersion);
+    else if (enabled) this.#goOnDowngrading(current, minimal, targetVersion);
     else if (minimal !== undefined && isBelow(current, minimal)) this.#propose(minimal);
+  }
+
+  /** The cluster version goes down first; when all members have followed, the downgrade is done. */
+  #goOnDowngrading(current: string, minimal: string | undefined, target: string): void {
+    if (minimal === undefined) return;
+    if (current !== target) {
+      if (isOneMinorBelow(target, current) && isOneMinorBelow(target, minimal)) this.#propose(target);
+      return;
+    }
+    if (minimal !== target || !this.#areAll(target)) return;
+    this.#member.logger.log("info", "the cluster has been downgraded", { "cluster-version": target });
+    cancelDowngrade(this.#member, () => {});
+  }
+
+  /** Whether every member that was asked last runs this minor version. */
+  #areAll(version: string): boolean {
+    return this.#lastVersions.every((one) => one !== undefined && clusterVersionOf(one) === version);
   }
 
   #propose(ver: string): void {

@@ -3,13 +3,17 @@
 import { InternalField, maintenance } from "@etcd-ts/api";
 import type { AlarmMember } from "@etcd-ts/api/etcdserverpb";
 import type { ServiceTable } from "@etcd-ts/grpc";
+import { cancelDowngrade, enableDowngrade, validateDowngrade } from "../node/downgrade.js";
 import type { Member } from "../node/member.js";
+import type { Refusal } from "../node/refusal.js";
 import { serverVersion } from "../version.js";
 import { unary } from "./method.js";
 import { refuseProposal } from "./proposal.js";
 import { snapshotService } from "./snapshot.js";
 import { refuse } from "./status.js";
 
+/** Source: etcd ErrUnknownMethod, which is not mapped. */
+const unknownMethod: Refusal = { code: 2, message: "etcdserver: unknown method" };
 const alarmNames: Readonly<Record<number, string>> = { 1: "NOSPACE", 2: "CORRUPT" };
 
 /** The one-line text form of protobuf, zero fields left out. */
@@ -54,6 +58,25 @@ export function maintenanceServices(member: Member): ServiceTable {
 
     unary(maintenance.moveLeader, (call, { targetId }, respond) => {
       member.moveLeader(targetId, (refusal) => (refusal === undefined ? respond({}) : refuse(call, refusal)));
+    }),
+
+    unary(maintenance.downgrade, (call, { action, version }, respond) => {
+      const finish = (refusal: Refusal | undefined): void => {
+        if (refusal !== undefined) return refuse(call, refusal);
+        const clusterVersion = member.membership.clusterVersion() ?? "";
+        const header = member.headerFields(member.mvcc.currentRevision());
+        respond({ header, version: clusterVersion.split(".").slice(0, 2).join(".") });
+      };
+      switch (action) {
+        case 0:
+          return validateDowngrade(member, version, finish);
+        case 1:
+          return enableDowngrade(member, version, finish);
+        case 2:
+          return cancelDowngrade(member, () => finish(undefined));
+        default:
+          return refuse(call, unknownMethod);
+      }
     }),
 
     unary(maintenance.hash, (_call, _request, respond) => {
