@@ -11,7 +11,7 @@ import type { Clock, Timer } from "../env.js";
 export interface LeaseLoopPorts {
   readonly clock: Clock;
   readonly lessor: Lessor;
-  /** Asks whether this member still leads: at once when it ticks in time, else by a linearizable read. */
+  /** Asks a quorum whether this member still leads. */
   confirmLeadership(done: (leads: boolean) => void): void;
   /** Proposes a revoke; `done` when it has been applied, refused or has timed out. */
   revoke(id: bigint, done: () => void): void;
@@ -69,6 +69,8 @@ export class LeaseLoop {
   }
 
   #pump(): void {
+    // Raft would forward the proposals of a member that leads no more to the new leader, which has extended the leases.
+    if (!this.#ports.lessor.isPrimary) this.#queue = [];
     while (this.#inFlight < revokesInFlightMax && !this.#stopped) {
       const id = this.#queue.shift();
       if (id === undefined) return;

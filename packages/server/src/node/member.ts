@@ -307,7 +307,7 @@ export class Member {
     this.#leaseLoop = new LeaseLoop({
       clock: parts.clock,
       lessor: parts.lessor,
-      confirmLeadership: (done) => this.#confirmLeadership(done),
+      confirmLeadership: (done) => this.#confirmLeadershipByQuorum(done),
       revoke: (id, done) => this.#proposeRevoke(id, done),
       checkpoint: (checkpoints) => this.#proposeCheckpoints(checkpoints, () => {}),
     });
@@ -826,6 +826,12 @@ export class Member {
   #confirmLeadership(done: (leads: boolean) => void): void {
     if (!this.isLeader) return done(false);
     if (this.#ticker.idleMs < 3 * this.settings.heartbeatMs) return done(true);
+    this.#confirmLeadershipByQuorum(done);
+  }
+
+  /** Ticks in time do not prove it: after a pause, the tick may come before the timer of whoever asks (etcd issue 15247). */
+  #confirmLeadershipByQuorum(done: (leads: boolean) => void): void {
+    if (!this.isLeader) return done(false);
     this.linearizableRead((refusal) => done(refusal === undefined && this.isLeader));
   }
 
