@@ -33,8 +33,13 @@ function request(
   agents: { readonly http: http.Agent; readonly https: https.Agent },
 ): http.ClientRequest {
   const common = { method: options.method, headers: options.headers, maxHeaderSize: headerBytesMax };
-  if (!options.url.startsWith("https:")) return http.request(options.url, { ...common, agent: agents.http });
-  return https.request(options.url, { ...common, ...tls?.client(), agent: agents.https });
+  const outgoing = options.url.startsWith("https:")
+    ? https.request(options.url, { ...common, ...tls?.client(), agent: agents.https })
+    : http.request(options.url, { ...common, agent: agents.http });
+  // A connection reset during the answer is an error of the request too, when nobody waits for it any more: the answer
+  // itself ends with an error then.
+  outgoing.on("error", () => {});
+  return outgoing;
 }
 
 async function answer(outgoing: http.ClientRequest): Promise<http.IncomingMessage> {

@@ -1,0 +1,74 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { expect, test } from "vitest";
+import type { Network, PeerStream } from "../env.js";
+import { createNetwork } from "./network.js";
+
+const streamHead = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+
+/** A peer that answers with raw bytes; `use` gets its URL and the sockets it accepted. */
+async function withPeer(
+  answer: string,
+  use: (url: string, sockets: readonly Socket[]) => Promise<void>,
+): Promise<void> {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on("error", () => {});
+    socket.once("data", () => socket.write(answer));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  try {
+    await use(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, sockets);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  }
+}
+
+function open(network: Network, url: string): Promise<PeerStream> {
+  return network.openStream({ url, method: "GET", headers: {}, timeoutMs: 2000 });
+}
+
+function post(network: Network, url: string): Promise<{ status: number }> {
+  const body = new Uint8Array(10);
+  return network.post({ url, method: "POST", headers: {}, body, timeoutMs: 2000, responseBytesMax: 10 });
+}
+
+test("a stream that is reset ends with an error, and harms nothing else", async () => {
+  await withPeer(streamHead, async (url, sockets) => {
+    const stream = await open(createNetwork(), url);
+    const ended = new Promise<Error | undefined>((resolve) => {
+      stream.start(() => sockets[0]?.resetAndDestroy(), resolve);
+    });
+    expect(await ended).toBeInstanceOf(Error);
+  });
+});
+
+test("a reset of a stream nobody reads from yet harms nothing", async () => {
+  await withPeer(streamHead, async (url, sockets) => {
+    const stream = await open(createNetwork(), url);
+    stream.close();
+    sockets[0]?.resetAndDestroy();
+    await once(sockets[0]!, "close");
+  });
+});
+
+test("posts fail on a reset, on too long an answer, and on what is no HTTP", async () => {
+  const network = createNetwork();
+  await withPeer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab", async (url, sockets) => {
+    const failed = post(network, url).catch((error: unknown) => error);
+    while (sockets[0]?.bytesWritten !== 40) await new Promise((resolve) => setImmediate(resolve));
+    sockets[0]?.resetAndDestroy();
+    expect(await failed).toBeInstanceOf(Error);
+  });
+  await withPeer(`HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n${"x".repeat(11)}`, async (url) => {
+    await expect(post(network, url)).rejects.toThrow(/exceeds 10 bytes/);
+  });
+  await withPeer("SSH-2.0-OpenSSH_9.2\r\n", async (url) => {
+    await expect(post(network, url)).rejects.toThrow();
+    await expect(open(network, url)).rejects.toThrow();
+  });
+  await expect(post(network, "http://127.0.0.1:1")).rejects.toThrow(/ECONNREFUSED/);
+});
