@@ -4,7 +4,7 @@
  *
  *   node build/tests/interop/etcdctl-compare.js [--ours CMD] [--peer CMD] [--etcdctl CMD]... [--ours-etcdctl CMD] [--part NAME]
  *
- * `--etcdctl` may be repeated: the session runs once with each. With `--ours-etcdctl` our side uses that program, so
+ * `--without-logs` leaves out what Go's client library logs. `--etcdctl` may be repeated: the session runs once with each. With `--ours-etcdctl` our side uses that program, so
  * that our own etcdctl can be held against the stock one.
  */
 
@@ -30,6 +30,8 @@ interface Outcome {
 
 const commandTimeoutMs = 20_000;
 const hangTimeoutMs = 2_000;
+/** What Go's client library logs is not compared. */
+let withoutLogs = false;
 /** How long a command must have been silent before it is interrupted. */
 const quietMs = 250;
 
@@ -42,12 +44,14 @@ export async function run(args: string[]): Promise<Totals> {
       peer: { type: "string", default: join(bin, "etcd") },
       etcdctl: { type: "string", multiple: true },
       "ours-etcdctl": { type: "string" },
+      "without-logs": { type: "boolean", default: false },
       part: { type: "string", multiple: true, default: [] },
     },
   });
   const debian = join(bin, "debian", "etcdctl");
   const programs = values.etcdctl ?? [join(bin, "etcdctl"), ...(existsSync(debian) ? [debian] : [])];
   const totals = { passed: 0, failed: 0 };
+  withoutLogs = values["without-logs"];
   for (const program of programs) {
     for (const part of parts) {
       if (values.part.length === 0 || values.part.includes(part.name)) {
@@ -146,7 +150,11 @@ function runEtcdctl(side: Side, args: readonly string[], step: Omit<Step, "args"
       clearTimeout(timer);
       clearTimeout(quiet);
       const exit = isTimeout ? "timeout" : String(code ?? signal);
-      resolve({ stdout: render(Buffer.concat(stdout), step), stderr: normalizeText(stderr, step), exit });
+      resolve({
+        stdout: render(Buffer.concat(stdout), step),
+        stderr: normalizeText(withoutLogs ? dropLogs(stderr) : stderr, step),
+        exit,
+      });
     });
     // A command that fails early closes its input.
     child.stdin.on("error", () => {});
@@ -193,6 +201,10 @@ function withoutHeader(bytes: Buffer): string {
     return bytes.toString("hex");
   }
   return bytes.subarray(2 + (bytes[1] ?? 0)).toString("hex");
+}
+
+function dropLogs(text: string): string {
+  return text.replace(/^\{"level":"warn".*\n/gm, "");
 }
 
 function normalizeText(text: string, step: Omit<Step, "args">): string {

@@ -9,7 +9,10 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 export function toBytes(bytes: Bytes): Uint8Array {
-  return typeof bytes === "string" ? encoder.encode(bytes) : bytes;
+  if (typeof bytes === "string") return encoder.encode(bytes);
+  // A Buffer is a Uint8Array whose slice() is no copy: nothing below may meet one.
+  const { buffer, byteOffset, length } = bytes;
+  return Buffer.isBuffer(bytes) ? new Uint8Array(buffer, byteOffset, length) : bytes;
 }
 
 /** Bytes as UTF-8 text; what is none becomes U+FFFD. */

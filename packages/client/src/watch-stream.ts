@@ -11,6 +11,7 @@
 import { EtcdError, errorSpecs, watch } from "@etcd-ts/api";
 import {
   createResponseHeader,
+  type ResponseHeader,
   type WatchRequestInit,
   type WatchResponse as WireWatchResponse,
 } from "@etcd-ts/api/etcdserverpb";
@@ -151,21 +152,22 @@ export class WatchStream implements WatcherHost {
     watcher?.registered(response.header ?? createResponseHeader());
   }
 
-  #onCanceled(watcher: Watcher | undefined, { compactRevision, cancelReason }: WireWatchResponse): void {
+  #onCanceled(watcher: Watcher | undefined, response: WireWatchResponse): void {
     if (watcher === undefined) return;
-    if (compactRevision !== 0) return this.#ended(watcher, new CompactedError(compactRevision));
+    const { compactRevision, cancelReason, header } = response;
+    if (compactRevision !== 0) return this.#ended(watcher, new CompactedError(compactRevision), header);
     const error = errorOfText(cancelReason === "" ? errorSpecs.watchCanceled.message : cancelReason);
     // The token belongs to the stream: a new one needs a new stream.
     if (this.#caller.curedByToken(error)) return this.#restart(error);
-    this.#ended(watcher, error);
+    this.#ended(watcher, error, header);
   }
 
   /** The server knows no such watch any more. */
-  #ended(watcher: Watcher, error: Error): void {
+  #ended(watcher: Watcher, error: Error, header: ResponseHeader | undefined): void {
     const id = this.#watchers.get(watcher);
     if (id !== undefined) this.#byId.delete(id);
     this.#watchers.set(watcher, undefined);
-    watcher.end(error);
+    watcher.end(error, header);
   }
 
   #restart(error: EtcdError): void {

@@ -3,10 +3,11 @@
  * a repetition, until it is left, ends with an error, or the client is closed.
  */
 
-import type {
-  ResponseHeader,
-  WatchCreateRequestInit,
-  WatchResponse as WireWatchResponse,
+import {
+  createResponseHeader,
+  type ResponseHeader,
+  type WatchCreateRequestInit,
+  type WatchResponse as WireWatchResponse,
 } from "@etcd-ts/api/etcdserverpb";
 import type { Event } from "@etcd-ts/api/mvccpb";
 import { AsyncQueue } from "./async-queue.js";
@@ -41,6 +42,7 @@ export class Watcher implements AsyncIterableIterator<WatchResponse> {
   readonly #onCreated: (header: ResponseHeader) => void;
   readonly #onNotCreated: (error: unknown) => void;
   #nextRevision: number;
+  #header: ResponseHeader = createResponseHeader();
   #fragments: Event[] = [];
   #waitingEvents = 0;
   #parked = false;
@@ -63,6 +65,11 @@ export class Watcher implements AsyncIterableIterator<WatchResponse> {
   /** The first revision that has not been delivered yet; 0 = the watch has not been registered. */
   get nextRevision(): number {
     return this.#nextRevision;
+  }
+
+  /** Of the last answer of any kind; zeros before there was one. */
+  get header(): ResponseHeader {
+    return this.#header;
   }
 
   get ended(): boolean {
@@ -101,12 +108,14 @@ export class Watcher implements AsyncIterableIterator<WatchResponse> {
   registered(header: ResponseHeader): void {
     // Events after this revision are delivered, whether or not the stream lives to deliver the first.
     if (this.#nextRevision === 0) this.#nextRevision = header.revision + 1;
+    this.#header = header;
     this.#onCreated(header);
   }
 
   /** Of the stream: events, or the news that there are none up to a revision. */
   received({ events, fragment }: WireWatchResponse, header: ResponseHeader): void {
     if (this.#ended || this.#parked) return;
+    this.#header = header;
     const all = this.#fragments.length === 0 ? events : [...this.#fragments, ...events];
     if (fragment) {
       this.#fragments = [...all];
@@ -124,8 +133,9 @@ export class Watcher implements AsyncIterableIterator<WatchResponse> {
   }
 
   /** The watch is over; with an error, the consumer's loop throws it after what waits. */
-  end(error?: unknown): void {
+  end(error?: unknown, header?: ResponseHeader): void {
     if (this.#ended) return;
+    if (header !== undefined) this.#header = header;
     this.#ended = true;
     this.#onNotCreated(error ?? new Error("the watch has ended"));
     this.#queue.end(error);
