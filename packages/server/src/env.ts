@@ -102,8 +102,8 @@ export interface Digest {
   sha1(bytes: Uint8Array): Uint8Array;
   sha256(bytes: Uint8Array): Uint8Array;
   startSha256(): Sha256;
-  /** CRC-32C continued from `crc` (0 to start): a finished value that is continued, as Go's crc32.Update. */
-  crc32c(crc: number, bytes: Uint8Array): number;
+  /** CRC-32C of bytes[start, end) continued from `crc` (0 to start): a finished value, as Go's crc32.Update has it. */
+  crc32c(crc: number, bytes: Uint8Array, start?: number, end?: number): number;
 }
 
 export type LogLevel = "debug" | "info" | "warn" | "error" | "fatal";

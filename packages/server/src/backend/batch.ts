@@ -50,24 +50,26 @@ export class BatchWriter {
   }
 
   /**
-   * Adds an operation; `value` undefined deletes the row. Returns the offset of the value in the block `lastBlock`. Both
-   * arrays are copied.
+   * Adds an operation on the row whose key are the first `keySize` bytes of `key`; `value` undefined deletes the row.
+   * Returns the offset of the value in the block `lastBlock`. Both arrays are copied.
    */
-  add(table: number, key: Uint8Array, value: Uint8Array | undefined): number {
+  add(table: number, key: Uint8Array, value: Uint8Array | undefined, keySize: number = key.length): number {
     const valueSize = value === undefined ? 0 : value.length;
-    const size = operationHeaderBytes + key.length + valueSize;
+    const size = operationHeaderBytes + keySize + valueSize;
     if (this.#used + size > this.#block.length) this.#addBlock(size);
     const block = this.#block;
     const at = this.#used;
     block[at] = value === undefined ? table | deletionFlag : table;
-    block[at + 1] = key.length & 0xff;
-    block[at + 2] = key.length >>> 8;
+    block[at + 1] = keySize & 0xff;
+    block[at + 2] = keySize >>> 8;
     block[at + 3] = valueSize & 0xff;
     block[at + 4] = (valueSize >>> 8) & 0xff;
     block[at + 5] = (valueSize >>> 16) & 0xff;
     block[at + 6] = valueSize >>> 24;
-    block.set(key, at + operationHeaderBytes);
-    const valueAt = at + operationHeaderBytes + key.length;
+    const valueAt = at + operationHeaderBytes + keySize;
+    // A loop over a short key is cheaper than a view of it.
+    if (keySize === key.length) block.set(key, at + operationHeaderBytes);
+    else for (let i = 0; i < keySize; i++) block[at + operationHeaderBytes + i] = key[i] as number;
     if (value !== undefined) block.set(value, valueAt);
     this.#used = at + size;
     this.#operations++;

@@ -226,7 +226,12 @@ export class BufferedBackend implements Backend {
     this.#sealedTerm = term;
     this.#current.seal();
     if (this.#commitDue || this.#isFull()) this.#startCommit();
-    else this.#timer ??= this.#clock.setTimer(this.#intervalMs, () => this.#intervalPassed());
+    else if (this.#timer === undefined) this.#startTimer();
+  }
+
+  /** Apart from `sealEntry`, which would make the closure's context with each entry. */
+  #startTimer(): void {
+    this.#timer = this.#clock.setTimer(this.#intervalMs, () => this.#intervalPassed());
   }
 
   requestCommit(): void {

@@ -73,7 +73,7 @@ export class Generation {
   setRecord(main: number, sub: number, tombstone: boolean, value: Uint8Array | undefined): void {
     const order = tombstone ? sub * 2 + 1 : sub * 2;
     const keySize = writeRevisionKey(this.#scratch, main, sub, tombstone);
-    const offset = this.#batch.add(this.#keyTable, this.#scratch.subarray(0, keySize), value);
+    const offset = this.#batch.add(this.#keyTable, this.#scratch, value, keySize);
     const lane = this.#laneFor(main, order);
     const position = lane.isBehindAll(main, order) ? lane.count : lane.lowerBound(main, order);
     if (position === lane.count || lane.main(position) !== main || lane.order(position) !== order) {

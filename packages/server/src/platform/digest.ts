@@ -14,6 +14,6 @@ export const nodeDigest: Digest = {
     const hash = createHash("sha256");
     return { update: (bytes) => void hash.update(bytes), finish: () => new Uint8Array(hash.digest()) };
   },
-  crc32c: (crc: number, bytes: Uint8Array) =>
-    bytes.length < nativeCrcBytesMin ? crc32c(crc, bytes) : nativeCrc32c(bytes, crc),
+  crc32c: (crc: number, bytes: Uint8Array, start = 0, end = bytes.length) =>
+    end - start < nativeCrcBytesMin ? crc32c(crc, bytes, start, end) : nativeCrc32c(bytes.subarray(start, end), crc),
 };

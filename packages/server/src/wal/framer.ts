@@ -98,7 +98,7 @@ export class Framer {
 
   #finish(type: RecordType, at: number, size: number): void {
     const block = this.#block;
-    this.#crc = this.#digest.crc32c(this.#crc, block.subarray(at, at + size));
+    this.#crc = this.#digest.crc32c(this.#crc, block, at, at + size);
     const payload = this.#used + frameAlignment;
     let end = this.#header(type, payload);
     block[end++] = 0x1a;
