@@ -21,7 +21,7 @@ export {
   type Restorable,
   type Sender,
 } from "./apply/ports.js";
-export { costOfLeaseGrant, costOfPut, costOfTxn, Quota } from "./apply/quota.js";
+export { costOfKeyValue, costOfLeaseGrant, costOfPut, costOfTxn, Quota } from "./apply/quota.js";
 export { type AppliedEntry, type ApplyOptions, StateMachine, type StateMachineOptions } from "./apply/state-machine.js";
 export { type Backend, type BucketName, bucketNames, type RecordVisitor, type RowVisitor } from "./backend.js";
 export type {
@@ -101,7 +101,7 @@ export {
 export { decodeRevisionKey, encodeRevisionKey, type RevisionKey } from "./mvcc/revision-key.js";
 export type { SlicedRead } from "./mvcc/sliced-read.js";
 export type { DeleteResult, LeaseAttachments, WriteTxn } from "./mvcc/write-txn.js";
-export { checkDeleteRange, checkPut, checkRange, checkTxn } from "./txn/check-request.js";
+export { checkDeleteRange, checkPut, checkPutSizes, checkRange, checkTxn } from "./txn/check-request.js";
 export { isReadOnlyTxn, isSerializableTxn, type TxnPorts, txnTask } from "./txn/execute-txn.js";
 export type { OpResult, PutResult, Refused, TxnResult } from "./txn/outcome.js";
 export { startReadTxn } from "./txn/read-txn.js";

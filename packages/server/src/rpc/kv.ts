@@ -1,14 +1,14 @@
 /** etcdserverpb.KV. Source: etcd server/etcdserver/api/v3rpc/key.go, server/etcdserver/v3_server.go. */
 
 import { InternalField, kv, wasCanonical } from "@etcd-ts/api";
-import type { RangeRequest } from "@etcd-ts/api/etcdserverpb";
+import { PutRequestSpans, type RangeRequest, scanPutRequest } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall, ServiceTable } from "@etcd-ts/grpc";
 import {
   checkDeleteRange,
-  checkPut,
+  checkPutSizes,
   checkRange,
   checkTxn,
-  costOfPut,
+  costOfKeyValue,
   costOfTxn,
   encodeDeleteRangeResponse,
   encodeHeaderResponse,
@@ -31,7 +31,7 @@ import type { Member, ProposalOutcome } from "../node/member.js";
 import { unary } from "./method.js";
 import { encodeRequest, refuseProposal } from "./proposal.js";
 import { rangeStream } from "./range-stream.js";
-import { refuse } from "./status.js";
+import { malformed, refuse } from "./status.js";
 
 export interface KvServiceOptions {
   readonly maxTxnOps: number;
@@ -42,20 +42,7 @@ export function kvServices(member: Member, options: KvServiceOptions): ServiceTa
   return new Map([
     unary(kv.range, (call, request) => range(member, call, request)),
     rangeStream(member, options),
-    unary(kv.put, (call, request, _respond, bytes) => {
-      const isCanonical = wasCanonical();
-      if (!member.quota.allows(member.backend, costOfPut(request))) return refuseForSpace(member, call);
-      const reason = checkPut(request);
-      if (reason !== undefined) return refuse(call, reason);
-      const proposed = isCanonical ? bytes : encodeRequest(kv.put.request, request);
-      member.propose(InternalField.put, proposed, (outcome) => {
-        if (outcome.kind !== "put") return refuseProposal(call, outcome);
-        const header = member.headerParts;
-        call.respond(sizePutResponse(header, outcome), (target, offset) => {
-          encodePutResponse(header, outcome, target, offset);
-        });
-      });
-    }),
+    [kv.put.path, { kind: "request", handle: (call, bytes) => put(member, call, bytes) }],
     unary(kv.deleteRange, (call, request, _respond, bytes) => {
       const isCanonical = wasCanonical();
       const reason = checkDeleteRange(request);
@@ -83,6 +70,34 @@ export function kvServices(member: Member, options: KvServiceOptions): ServiceTa
       member.propose(InternalField.compaction, proposed, (outcome) => answerCompaction(member, call, outcome));
     }),
   ]);
+}
+
+/** What `put` reads a request into; used up before it returns. */
+const putSpans = new PutRequestSpans();
+
+/** The most frequent write: its key and value are not looked at here, so that no views are made of them. */
+function put(member: Member, call: ServerCall, bytes: Uint8Array): void {
+  try {
+    scanPutRequest(bytes, 0, bytes.length, putSpans);
+  } catch (error) {
+    return call.end(malformed(error));
+  }
+  const isCanonical = wasCanonical();
+  const keySize = putSpans.keyEnd - putSpans.keyStart;
+  const valueSize = putSpans.valueEnd - putSpans.valueStart;
+  if (!member.quota.allows(member.backend, costOfKeyValue(keySize, valueSize))) return refuseForSpace(member, call);
+  const reason = checkPutSizes({ keySize, valueSize }, putSpans);
+  if (reason !== undefined) return refuse(call, reason);
+  const proposed = isCanonical ? bytes : encodeRequest(kv.put.request, kv.put.request.decode(bytes));
+  member.propose(InternalField.put, proposed, (outcome) => answerPut(member, call, outcome));
+}
+
+function answerPut(member: Member, call: ServerCall, outcome: ProposalOutcome): void {
+  if (outcome.kind !== "put") return refuseProposal(call, outcome);
+  const header = member.headerParts;
+  call.respond(sizePutResponse(header, outcome), (target, offset) => {
+    encodePutResponse(header, outcome, target, offset);
+  });
 }
 
 function refuseForSpace(member: Member, call: ServerCall): void {

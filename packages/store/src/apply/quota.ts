@@ -15,7 +15,11 @@ const keyValueOverheadBytes = 256;
 const leaseOverheadBytes = 64;
 
 export function costOfPut(request: PutRequest): number {
-  return keyValueOverheadBytes + request.key.length + request.value.length;
+  return costOfKeyValue(request.key.length, request.value.length);
+}
+
+export function costOfKeyValue(keySize: number, valueSize: number): number {
+  return keyValueOverheadBytes + keySize + valueSize;
 }
 
 export function costOfTxn(request: TxnRequest): number {

@@ -9,7 +9,7 @@
  * etcd's wrappers around the applier are checks in their order: CORRUPT alarm, NOSPACE alarm, authorisation, quota.
  */
 
-import { InternalField, InternalRequestSpan, type Reason, scanInternalRequest } from "@etcd-ts/api";
+import { InternalField, InternalRequestSpan, latin1FromBytes, type Reason, scanInternalRequest } from "@etcd-ts/api";
 import {
   AlarmRequest_AlarmAction,
   AlarmType,
@@ -22,6 +22,8 @@ import {
   decodePutRequest,
   decodeRangeRequest,
   decodeTxnRequest,
+  PutRequestSpans,
+  scanPutRequest,
 } from "@etcd-ts/api/etcdserverpb";
 import {
   decodeClusterMemberAttrSetRequest,
@@ -33,12 +35,12 @@ import type { Backend } from "../backend.js";
 import { Budget, type Task } from "../mvcc/budget.js";
 import type { Mvcc } from "../mvcc/mvcc.js";
 import type { WriteTxn } from "../mvcc/write-txn.js";
-import { executePut, refusePut } from "../txn/execute-put.js";
+import { executePut, mayBeRefused, refusePut } from "../txn/execute-put.js";
 import { executeDelete, txnTask } from "../txn/execute-txn.js";
 import { type Applied, readApplied } from "./applied.js";
 import type { DoneOutcome, Outcome } from "./outcome.js";
-import type { AlarmTable, AuthPort, LeaseTable, MembershipTable } from "./ports.js";
-import { costOfLeaseGrant, costOfPut, costOfTxn, type Quota } from "./quota.js";
+import { type AlarmTable, type AuthPort, type LeaseTable, type MembershipTable, noAuth } from "./ports.js";
+import { costOfKeyValue, costOfLeaseGrant, costOfTxn, type Quota } from "./quota.js";
 
 /** A normal entry of the raft log. `data` is an InternalRaftRequest, or empty; it is read until there is an outcome. */
 export interface AppliedEntry {
@@ -88,6 +90,7 @@ export class StateMachine {
   readonly #persistsCheckpoints: boolean;
   readonly #budget = new Budget(0);
   readonly #span = new InternalRequestSpan();
+  readonly #putSpans = new PutRequestSpans();
   #backend: Backend;
   #applied: Applied;
   #running: Running | undefined;
@@ -249,14 +252,21 @@ export class StateMachine {
   }
 
   #put(data: Uint8Array, start: number, end: number): Outcome {
-    const request = decodePutRequest(data, start, end);
+    const put = this.#putSpans;
+    scanPutRequest(data, start, end, put);
     if (this.#alarms.has(AlarmType.NOSPACE)) return this.#refuse("noSpace");
-    const reason = this.#auth.refusePut(this.#span, request, this.#leases);
+    // The request as an object is for the authorisation only: without any, a put is not worth two more views.
+    const reason =
+      this.#auth === noAuth
+        ? undefined
+        : this.#auth.refusePut(this.#span, decodePutRequest(data, start, end), this.#leases);
     if (reason !== undefined) return this.#refuse(reason);
-    const allowed = this.#quota.allows(this.#backend, costOfPut(request));
-    const refused = needsCheck(request) ? refusePut(this.#mvcc.view(), this.#leases, request) : undefined;
+    const { keyStart, keyEnd, valueStart, valueEnd } = put;
+    const allowed = this.#quota.allows(this.#backend, costOfKeyValue(keyEnd - keyStart, valueEnd - valueStart));
+    const key = latin1FromBytes(data, keyStart, keyEnd);
+    const refused = mayBeRefused(put) ? refusePut(this.#mvcc.view(), this.#leases, key, put) : undefined;
     if (refused !== undefined) return this.#refuse(refused);
-    const result = executePut(this.#begin(), request);
+    const result = executePut(this.#begin(), key, data.subarray(valueStart, valueEnd), put);
     return allowed ? result : this.#refuse("noSpace");
   }
 
@@ -375,6 +385,13 @@ export class StateMachine {
   }
 }
 
+/** Whether a cluster version is 3.6 or later. */
+function isAtLeast36(version: string | undefined): boolean {
+  if (version === undefined) return false;
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > 3 || (major === 3 && minor >= 6);
+}
+
 /** Requests that a CORRUPT alarm refuses. */
 const corruptRefuses: ReadonlySet<InternalField> = new Set([
   InternalField.put,
@@ -392,19 +409,3 @@ const authReads: ReadonlySet<InternalField> = new Set([
   InternalField.authRoleGet,
   InternalField.authStatus,
 ]);
-
-/** A put of key and value alone cannot be refused. */
-function needsCheck(request: {
-  readonly lease: bigint;
-  readonly ignoreValue: boolean;
-  readonly ignoreLease: boolean;
-}): boolean {
-  return request.lease !== 0n || request.ignoreValue || request.ignoreLease;
-}
-
-/** Whether a cluster version is 3.6 or later. */
-function isAtLeast36(version: string | undefined): boolean {
-  if (version === undefined) return false;
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return major > 3 || (major === 3 && minor >= 6);
-}

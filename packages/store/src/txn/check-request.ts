@@ -5,6 +5,7 @@
 import type { Reason } from "@etcd-ts/api";
 import { latin1FromBytes } from "@etcd-ts/api";
 import type { DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest } from "@etcd-ts/api/etcdserverpb";
+import type { PutOptions } from "./execute-put.js";
 
 /** Greatest known number of sort_order and of sort_target. */
 const sortOrderMax = 2;
@@ -22,9 +23,17 @@ function isEnumValue(value: number, max: number): boolean {
 }
 
 export function checkPut(request: PutRequest): Reason | undefined {
-  if (request.key.length === 0) return "emptyKey";
-  if (request.ignoreValue && request.value.length > 0) return "valueProvided";
-  if (request.ignoreLease && request.lease !== 0n) return "leaseProvided";
+  return checkPutSizes({ keySize: request.key.length, valueSize: request.value.length }, request);
+}
+
+/** The same of a request that is not decoded. */
+export function checkPutSizes(
+  { keySize, valueSize }: { readonly keySize: number; readonly valueSize: number },
+  options: PutOptions,
+): Reason | undefined {
+  if (keySize === 0) return "emptyKey";
+  if (options.ignoreValue && valueSize > 0) return "valueProvided";
+  if (options.ignoreLease && options.lease !== 0n) return "leaseProvided";
   return undefined;
 }
 

@@ -3,7 +3,6 @@
  */
 
 import type { Reason } from "@etcd-ts/api";
-import { latin1FromBytes } from "@etcd-ts/api";
 import type { PutRequest } from "@etcd-ts/api/etcdserverpb";
 import { assert } from "../assert.js";
 import type { ReadView } from "../mvcc/read-view.js";
@@ -16,27 +15,35 @@ export interface LeaseLookup {
   exists(id: bigint): boolean;
 }
 
+/** What a put asks for besides key and value. */
+export type PutOptions = Pick<PutRequest, "lease" | "prevKv" | "ignoreValue" | "ignoreLease">;
+
+/** Whether `refusePut` can refuse a put. */
+export function mayBeRefused({ lease, ignoreValue, ignoreLease }: PutOptions): boolean {
+  return lease !== 0n || ignoreValue || ignoreLease;
+}
+
 /** Why a put cannot be done on the store as `view` shows it. */
-export function refusePut(view: ReadView, leases: LeaseLookup, request: PutRequest): Reason | undefined {
-  if (request.lease !== 0n && !leases.exists(request.lease)) return "leaseNotFound";
-  if ((request.ignoreValue || request.ignoreLease) && !view.has(latin1FromBytes(request.key))) return "keyNotFound";
+export function refusePut(view: ReadView, leases: LeaseLookup, key: string, options: PutOptions): Reason | undefined {
+  if (options.lease !== 0n && !leases.exists(options.lease)) return "leaseNotFound";
+  if ((options.ignoreValue || options.ignoreLease) && !view.has(key)) return "keyNotFound";
   return undefined;
 }
 
-/** Executes a put that `refusePut` let through. */
-export function executePut(txn: WriteTxn, request: PutRequest): PutResult {
-  const key = latin1FromBytes(request.key);
-  let { value, lease } = request;
+/** Executes a put that `refusePut` let through. `newValue` is copied. */
+export function executePut(txn: WriteTxn, key: string, newValue: Uint8Array, options: PutOptions): PutResult {
+  let value = newValue;
+  let lease = options.lease;
   let prevKv: Uint8Array | undefined;
-  if (request.ignoreValue || request.ignoreLease || request.prevKv) {
+  if (options.ignoreValue || options.ignoreLease || options.prevKv) {
     const previous = txn.view().get(key);
-    if (request.ignoreValue || request.ignoreLease) {
+    if (options.ignoreValue || options.ignoreLease) {
       assert(previous !== undefined, "a put that keeps value or lease has a previous record");
       const record = decodeRecord(recordOfChunk(previous));
-      if (request.ignoreValue) value = record.value;
-      if (request.ignoreLease) lease = record.lease;
+      if (options.ignoreValue) value = record.value;
+      if (options.ignoreLease) lease = record.lease;
     }
-    if (request.prevKv) prevKv = previous;
+    if (options.prevKv) prevKv = previous;
   }
   txn.put(key, value, lease);
   return { kind: "put", revision: txn.currentRevision, prevKv };

@@ -13,7 +13,7 @@ import { intervalOf, type KeyInterval } from "../mvcc/range.js";
 import type { ReadView } from "../mvcc/read-view.js";
 import type { DeleteResult, WriteTxn } from "../mvcc/write-txn.js";
 import { compareTask } from "./compare.js";
-import { executePut, type LeaseLookup, refusePut } from "./execute-put.js";
+import { executePut, type LeaseLookup, mayBeRefused, refusePut } from "./execute-put.js";
 import type { OpResult, Refused, TxnResult } from "./outcome.js";
 
 export interface TxnPorts {
@@ -90,10 +90,11 @@ function refuseOps(chosen: Chosen, ports: TxnPorts, deleted: KeyInterval[]): Rea
         reason = refuseRange(ports.before, request.value);
         break;
       case "requestPut": {
-        reason = refusePut(ports.before, ports.leases, request.value);
+        if (!mayBeRefused(request.value)) break;
+        const key = latin1FromBytes(request.value.key);
+        reason = refusePut(ports.before, ports.leases, key, request.value);
         const keeps = request.value.ignoreValue || request.value.ignoreLease;
-        if (reason === undefined && keeps && isDeleted(deleted, latin1FromBytes(request.value.key)))
-          reason = "keyNotFound";
+        if (reason === undefined && keeps && isDeleted(deleted, key)) reason = "keyNotFound";
         break;
       }
       case "requestDeleteRange":
@@ -135,7 +136,7 @@ function* executeTask(chosen: Chosen, txn: WriteTxn | undefined, ports: TxnPorts
       }
       case "requestPut":
         assert(txn !== undefined, "a transaction that puts is no read");
-        responses.push(executePut(txn, request.value));
+        responses.push(executePut(txn, latin1FromBytes(request.value.key), request.value.value, request.value));
         break;
       case "requestDeleteRange":
         assert(txn !== undefined, "a transaction that deletes is no read");
