@@ -46,10 +46,14 @@ export class Load {
     await this.#running;
   }
 
-  /** Resolves when `count` more puts were acknowledged. */
-  async more(count: number): Promise<void> {
+  /** Resolves when `count` more puts were acknowledged; rejects when that takes longer than `timeoutMs`. */
+  async more(count: number, timeoutMs = 30_000): Promise<void> {
     const goal = this.acknowledged.size + count;
-    while (this.acknowledged.size < goal) await new Promise((resolve) => setTimeout(resolve, 5));
+    const deadline = performance.now() + timeoutMs;
+    while (this.acknowledged.size < goal) {
+      if (performance.now() > deadline) throw new Error(`${goal - this.acknowledged.size} of ${count} puts not done`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 
   /** The longest time without an acknowledged put that ends after `from`. */
@@ -57,7 +61,7 @@ export class Load {
     const times = [...this.acknowledged.values()].map(({ at }) => at).sort((a, b) => a - b);
     let gap = 0;
     for (const [i, at] of times.entries()) {
-      if (at > from) gap = Math.max(gap, at - Math.max(times[i - 1] ?? from, 0));
+      if (at > from) gap = Math.max(gap, at - (times[i - 1] ?? from));
     }
     return gap;
   }
