@@ -10,13 +10,14 @@ async function write(member: ClusterMember, prefix: string, count: number): Prom
   for (let i = 0; i < count; i++) await member.put(`${prefix}${i % 40}`, `${i}-${"x".repeat(500)}`);
 }
 
-/** Stops a member, writes past the log, restarts it, and compares. `kinds[0]` is asked to lead. */
+/** Stops a member, writes past the log, restarts it, and compares. The first member leads. */
 async function catchUp(kinds: readonly Kind[], lagging: number): Promise<void> {
   const cluster = await Cluster.start(kinds, flags);
   try {
     const [first] = cluster.members;
     const behind = cluster.members[lagging];
     if (first === undefined || behind === undefined) throw new Error("no such member");
+    await cluster.lead(first);
     await write(first, "a", 30);
     await behind.put("watched", "before");
     await behind.stop("SIGKILL");

@@ -88,8 +88,12 @@ export class ClusterMember {
     return value === undefined ? undefined : atob(value);
   }
 
+  status(): Promise<{ readonly leader?: string; readonly header: { readonly member_id: string } }> {
+    return this.post("/v3/maintenance/status", {});
+  }
+
   async hashKv(revision = 0): Promise<{ readonly hash: number; readonly revision: string }> {
-    const answer = await this.post<{ hash: number; header: { revision: string } }>("/v3/maintenance/hash", {
+    const answer = await this.post<{ hash: number; header: { revision: string } }>("/v3/maintenance/hashkv", {
       revision,
     });
     return { hash: answer.hash, revision: answer.header.revision };
@@ -139,8 +143,13 @@ export class Cluster {
       (kind, i) => new ClusterMember(`m${i}`, kind, [ports[2 * i] ?? 0, ports[2 * i + 1] ?? 0], directory),
     );
     const cluster = new Cluster(members, directory, flags);
-    for (const member of members) cluster.restart(member);
-    for (const member of members) await cluster.untilHealthy(member);
+    try {
+      for (const member of members) cluster.restart(member);
+      for (const member of members) await cluster.untilHealthy(member);
+    } catch (error) {
+      await cluster.close();
+      throw error;
+    }
     return cluster;
   }
 
@@ -154,6 +163,19 @@ export class Cluster {
 
   async untilHealthy(member: ClusterMember): Promise<void> {
     await until(`${member.name} is healthy`, async () => (await fetch(`${member.clientUrl}/health`)).ok);
+  }
+
+  /** Makes a member the leader. */
+  async lead(member: ClusterMember): Promise<void> {
+    await until(`${member.name} leads`, async () => {
+      const own = await member.status();
+      if (own.leader === own.header.member_id) return true;
+      for (const other of this.members) {
+        if ((await other.status()).header.member_id !== own.leader) continue;
+        await other.post("/v3/maintenance/transfer-leadership", { targetID: own.header.member_id });
+      }
+      return false;
+    });
   }
 
   /** Waits until the members are at one revision, and returns their hashes there. */
