@@ -17,7 +17,12 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        test: { name: "unit", include: ["packages/*/src/**/*.test.ts"], exclude: ["**/*.slow.test.ts"], testTimeout: 30_000 },
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts"],
+          exclude: ["**/*.slow.test.ts"],
+          testTimeout: 30_000,
+        },
       },
       {
         resolve,
@@ -27,7 +32,13 @@ export default defineConfig({
       {
         resolve,
         ssr,
-        test: { name: "system", include: ["tests/**/*.test.ts"], exclude: foreign, testTimeout: 120_000, hookTimeout: 120_000 },
+        test: {
+          name: "system",
+          include: ["tests/**/*.test.ts"],
+          exclude: foreign,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
       },
       {
         resolve,

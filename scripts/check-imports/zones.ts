@@ -21,7 +21,7 @@ export const packageArrows: Readonly<Record<string, readonly string[]>> = {
 
 /** Further arrows, for some files only: the server reaches the client for locks, elections and the embedded client. */
 export const fileArrows: readonly { readonly file: RegExp; readonly package: string }[] = [
-  { file: /^packages\/server\/src\/.*(lock|election|embed)[^/]*\.ts$/, package: "client" },
+  { file: /^packages\/server\/src\/.*(lock|election|own-client|embed)[^/]*\.ts$/, package: "client" },
 ];
 
 /**

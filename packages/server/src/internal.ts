@@ -1,15 +1,7 @@
 /** Parts of the server for the repository's own tools and tests. Not promised to users. */
 
-export { BufferedBackend, type BufferedBackendOptions } from "./backend/buffered-backend.js";
-export { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "./backend/directory.js";
-export { type Disk, DiskError, type DiskFile, type DiskLock, type Env, type Logger, type OpenMode } from "./env.js";
-export { nodeDigest } from "./platform/digest.js";
-export { createNodeEnv } from "./platform/env.js";
-export { WalError } from "./wal/errors.js";
-export { findLatestMark, listSegments, readLog, readSegment } from "./wal/log-reader.js";
-export { Replay } from "./wal/replay.js";
-export { type OpenedWal, type OpenOptions, Wal, type WalEnv, type WalOptions } from "./wal/wal.js";
 export { forEachOperation } from "./backend/batch.js";
+export { BufferedBackend, type BufferedBackendOptions } from "./backend/buffered-backend.js";
 export {
   type Batch,
   type Database,
@@ -18,6 +10,7 @@ export {
   type PinnedDatabase,
   tableNames,
 } from "./backend/database.js";
+export { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "./backend/directory.js";
 export { configFromFlags } from "./config/load-config.js";
 export type { MemberConfig } from "./config/member-config.js";
 export type {
@@ -35,6 +28,7 @@ export type {
   ServedRequest,
   Timer,
 } from "./env.js";
+export { type Disk, DiskError, type DiskFile, type DiskLock, type Env, type Logger, type OpenMode } from "./env.js";
 export { versionBody } from "./http/client-handler.js";
 export { MemberMetrics } from "./metrics/member-metrics.js";
 export { type OpenedMember, openMember } from "./node/bootstrap.js";
@@ -45,5 +39,11 @@ export { promoteHere } from "./node/promotion.js";
 export { publishAttributes } from "./node/publisher.js";
 export { VersionMonitor } from "./node/version-monitor.js";
 export { PeerNetwork } from "./peers/peer-network.js";
+export { nodeDigest } from "./platform/digest.js";
+export { createNodeEnv } from "./platform/env.js";
 export { HealthService } from "./rpc/health.js";
 export { memberServices } from "./rpc/services.js";
+export { WalError } from "./wal/errors.js";
+export { findLatestMark, listSegments, readLog, readSegment } from "./wal/log-reader.js";
+export { Replay } from "./wal/replay.js";
+export { type OpenedWal, type OpenOptions, Wal, type WalEnv, type WalOptions } from "./wal/wal.js";
