@@ -131,6 +131,12 @@ export class Cluster {
     return found;
   }
 
+  /** `--initial-cluster` of the members as they are now; undefined when nobody can tell. */
+  describeMembers(): string | undefined {
+    const members = (this.leader ?? this.serving[0])?.member?.membership.members();
+    return members?.flatMap(({ peerUrls }) => peerUrls.map((url) => `${new URL(url).hostname}=${url}`)).join(",");
+  }
+
   /** Ends the process at once; what it wrote stays in the page cache, and goes too with the power. */
   crash(node: Node, options: { readonly losesPower: boolean; readonly downMs: number }): void {
     const { running } = node;
@@ -165,6 +171,8 @@ export class Cluster {
       if (!incarnation.alive) return;
       const cause = error instanceof Error ? error : new Error(String(error));
       const isExpected = isDiskError(cause) || (node.joins && cause instanceof BootstrapError);
+      // Others may have been added or removed since: the operator corrects the flag.
+      if (node.joins) node.initialCluster = this.describeMembers() ?? node.initialCluster;
       if (!isExpected) this.#events.violation(`${node.name} does not start: ${cause.stack ?? cause.message}`);
       this.crash(node, { losesPower: false, downMs: restartDelayMs });
     });

@@ -1,2 +1,3 @@
+export { runMuseum } from "./museum.js";
 export { defaultSeconds, describeOptions, drawOptions, type Overrides, type SimOptions } from "./options.js";
 export { type RunOptions, type RunResult, simulate } from "./simulation.js";

@@ -1,64 +1,164 @@
 /** `npm run sim`: see --help. */
 
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { defaultSeconds, describeOptions, drawOptions, type Overrides } from "./options.js";
+import { replayCommand, shrink } from "./shrink.js";
 import { type RunResult, simulate } from "./simulation.js";
 
 const usage = `usage: npm run sim -- [options]
-  --seed N        run one seed (default 1)
-  --seeds COUNT   run that many seeds, from --seed on
-  --minutes M     run seeds until that many minutes have passed
-  --seconds S     virtual seconds of each run's faults (default ${defaultSeconds})
-  --verbose       print what happens`;
+  --seed N          run one seed (default 1)
+  --seeds COUNT     run that many seeds, from --seed on
+  --minutes M       run seeds, from --seed on, until that many minutes have passed
+  --seconds S       virtual seconds of each run's faults (default ${defaultSeconds})
+  --processes P     how many at a time (default 2 with --seeds and --minutes)
+  --until-failure   stop at the first run that fails
+  --overrides JSON  options that are not drawn from the seed
+  --replay FILE     run the seed and the overrides in a file: {"seed": 1, "overrides": {}}
+  --shrink SEED     look for a smaller run that fails as this seed does
+  --verbose         print what happens`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    seeds: { type: "string" },
+    minutes: { type: "string" },
+    seconds: { type: "string" },
+    processes: { type: "string" },
+    /** Of a process among others: runs each so-manieth seed. */
+    stride: { type: "string", default: "1" },
+    "until-failure": { type: "boolean", default: false },
+    overrides: { type: "string", default: "{}" },
+    replay: { type: "string" },
+    shrink: { type: "string" },
+    verbose: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
+  },
+});
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: "1" },
-      seeds: { type: "string" },
-      minutes: { type: "string" },
-      seconds: { type: "string" },
-      verbose: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  });
   if (values.help) {
     console.log(usage);
     return 0;
   }
-  const overrides: Overrides = values.seconds === undefined ? {} : { seconds: Number(values.seconds) };
+  const overrides = parseOverrides();
+  const log = values.verbose ? { log: (line: string) => console.log(line) } : {};
+  if (values.replay !== undefined) {
+    const replay = JSON.parse(readFileSync(values.replay, "utf8")) as { seed: number; overrides: Overrides };
+    return report(await timed(drawOptions(replay.seed, replay.overrides), replay.overrides, log));
+  }
+  if (values.shrink !== undefined) {
+    const smallest = await shrink(Number(values.shrink), overrides, (line) => console.log(line));
+    if (smallest !== undefined) console.log(`smallest: ${replayCommand(Number(values.shrink), smallest)}`);
+    return smallest === undefined ? 1 : 0;
+  }
+  if (values.seeds === undefined && values.minutes === undefined) {
+    return report(await timed(drawOptions(Number(values.seed), overrides), overrides, log));
+  }
+  const processes = Number(values.processes ?? 2);
+  return processes > 1 ? runProcesses(processes) : runSeeds(overrides);
+}
+
+function parseOverrides(): Overrides {
+  const given = JSON.parse(values.overrides) as Overrides;
+  return values.seconds === undefined ? given : { ...given, seconds: Number(values.seconds) };
+}
+
+function report(failed: boolean): number {
+  console.log(failed ? "0 passed, 1 failed" : "1 passed, 0 failed");
+  return failed ? 1 : 0;
+}
+
+async function runSeeds(overrides: Overrides): Promise<number> {
   const first = Number(values.seed);
-  const count = values.seeds === undefined && values.minutes === undefined ? 1 : Number(values.seeds ?? Infinity);
-  const endsAt = values.minutes === undefined ? Infinity : Date.now() + Number(values.minutes) * 60_000;
+  const end = values.seeds === undefined ? Number.POSITIVE_INFINITY : first + Number(values.seeds);
+  const endsAt = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(values.minutes) * 60_000;
   let passed = 0;
   let failed = 0;
-  for (let seed = first; seed < first + count && Date.now() < endsAt; seed++) {
-    const startedAt = performance.now();
-    const options = drawOptions(seed, overrides);
-    const result = await simulate(options, values.verbose ? { log: (line) => console.log(line) } : {});
-    if (result.violation === undefined) passed++;
-    else failed++;
-    printResult(result, performance.now() - startedAt);
+  for (let seed = first; seed < end && Date.now() < endsAt; seed += Number(values.stride)) {
+    if (await timed(drawOptions(seed, overrides), overrides)) failed++;
+    else passed++;
+    if (failed > 0 && values["until-failure"]) break;
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 }
 
-function printResult(result: RunResult, wallMs: number): void {
-  const { options, violation, virtualMs, entries, answers, revision, traceHash, events } = result;
-  const speed = (virtualMs / wallMs).toFixed(0);
-  const facts = `${(virtualMs / 1000).toFixed(0)} s ${speed}x ${events} events ${entries} entries ${answers} answers revision ${revision}`;
-  console.log(
-    `seed ${options.seed} ${violation === undefined ? "ok" : "FAILED"} ${facts} trace ${traceHash.toString(16)}`,
+/** Each process takes every so-manieth seed. */
+async function runProcesses(count: number): Promise<number> {
+  const first = Number(values.seed);
+  const passedOn = process.argv.slice(2);
+  const totals = { passed: 0, failed: 0 };
+  await Promise.all(
+    Array.from({ length: count }, (_, i) => {
+      const seeds = values.seeds === undefined ? [] : ["--seeds", String(Math.max(0, Number(values.seeds) - i))];
+      const own = ["--seed", String(first + i), ...seeds, "--stride", String(count), "--processes", "1"];
+      return runChild([...passedOn, ...own], totals);
+    }),
   );
+  console.log(`${totals.passed} passed, ${totals.failed} failed`);
+  return totals.failed === 0 ? 0 : 1;
+}
+
+function runChild(args: readonly string[], totals: { passed: number; failed: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let rest = "";
+    let summed = false;
+    child.stdout.on("data", (chunk: Buffer) => {
+      const lines = (rest + chunk.toString()).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const sum = /^(\d+) passed, (\d+) failed$/.exec(line);
+        if (sum === null) console.log(line);
+        else {
+          summed = true;
+          totals.passed += Number(sum[1]);
+          totals.failed += Number(sum[2]);
+        }
+      }
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (!summed) {
+        console.log(`a process ended with ${code} before it was done`);
+        totals.failed++;
+      }
+      resolve();
+    });
+  });
+}
+
+/** True when the run failed. */
+async function timed(
+  options: ReturnType<typeof drawOptions>,
+  overrides: Overrides,
+  log: Parameters<typeof simulate>[1] = {},
+): Promise<boolean> {
+  const startedAt = performance.now();
+  const result = await simulate(options, log);
+  printResult(result, overrides, performance.now() - startedAt);
+  return result.violation !== undefined;
+}
+
+function printResult(result: RunResult, overrides: Overrides, wallMs: number): void {
+  const { options, violation, virtualMs, entries, answers, revision, traceHash, events } = result;
+  const outcome = violation === undefined ? "ok" : "FAILED";
+  const counts = `${events} events ${entries} entries ${answers} answers revision ${revision}`;
+  const speed = `${(virtualMs / 1000).toFixed(0)} s in ${(wallMs / 1000).toFixed(1)} s`;
+  console.log(`seed ${options.seed} ${outcome} ${speed} ${counts} trace ${traceHash.toString(16)}`);
   if (violation === undefined) return;
   console.log(`  ${violation}`);
   console.log(`  ${describeOptions(options)}`);
-  console.log(`  again: npm run sim -- --seed ${options.seed} --seconds ${options.seconds}`);
+  console.log(`  again: ${replayCommand(options.seed, overrides)}`);
 }
 
 process.on("unhandledRejection", (reason) => {
   console.error("unhandled rejection", reason);
-  process.exitCode = 1;
+  process.exit(1);
 });
 process.exitCode = await main();

@@ -219,7 +219,8 @@ export class Nemesis {
       this.#changing = false;
     };
     if (members.length < membersMax && this.#joined < 3 && this.#random.chance(0.6)) this.#add(node, done);
-    else if ((node.member?.membership.voters().length ?? 0) > this.#votersMin) this.#remove(node, this.#random.pick(members), done);
+    else if ((node.member?.membership.voters().length ?? 0) > this.#votersMin)
+      this.#remove(node, this.#random.pick(members), done);
     else done();
   }
 
@@ -233,7 +234,7 @@ export class Nemesis {
     this.#caller.unary(node, clusterService.memberAdd, request, operatorTimeoutMs, (outcome) => {
       if (outcome.kind !== "ok") return done();
       const initialCluster = outcome.response.members
-        .flatMap((member) => member.peerUrls.map((peerUrl) => `${member.name || name}=${peerUrl}`))
+        .flatMap(({ peerUrls }) => peerUrls.map((peerUrl) => `${new URL(peerUrl).hostname}=${peerUrl}`))
         .join(",");
       this.#cluster.join(name, initialCluster);
       const added = outcome.response.member;

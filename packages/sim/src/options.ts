@@ -51,6 +51,8 @@ export interface SimOptions {
   readonly maxWals: number;
   readonly preVote: boolean;
   readonly progressNotifyMs: number;
+  /** Bytes that values are filled up to; 0 = short ones. */
+  readonly valueBytes: number;
 }
 
 export interface Overrides {
@@ -80,7 +82,7 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     faultIntervalMs: random.pick([300, 1000, 3000]),
     operations: operationKinds.filter(() => random.chance(0.5)),
     snapshotCount: random.pick([10, 50, 100, 1000, 10_000]),
-    snapshotCatchupEntries: 1_000_000,
+    snapshotCatchupEntries: random.pick([50, 100, 5000]),
     segmentSizeBytes: random.pick([4096, 16_384, 65_536, 262_144]),
     heartbeatMs,
     electionMs: heartbeatMs * random.pick([5, 10, 20]),
@@ -90,11 +92,9 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     maxWals: random.pick([0, 1, 5]),
     preVote: random.chance(0.8),
     progressNotifyMs: random.pick([100, 600, 10_000]),
+    valueBytes: random.pick([0, 0, 0, 1000, 20_000]),
   };
-  // A follower behind the log's mark needs a snapshot of the database, which members cannot send yet.
-  const needsSnapshots = drawn.members > 1 || drawn.operations.includes("member-change");
-  const limited = needsSnapshots ? { ...drawn, snapshotCount: 1_000_000 } : drawn;
-  return { ...limited, ...overrides };
+  return { ...drawn, ...overrides };
 }
 
 export function describeOptions(options: SimOptions): string {

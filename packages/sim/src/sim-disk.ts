@@ -164,7 +164,17 @@ export class SimDisk implements Disk {
   readonly #locks: Set<string> = new Set();
   #idleAt = 0;
 
-  constructor(content: DiskContent, incarnation: Incarnation, random: SimRandom, faults: () => DiskFaults) {
+  readonly #removed: (path: string) => void;
+
+  /** `removed` is told of what was removed, for what lies there besides files. */
+  constructor(
+    content: DiskContent,
+    incarnation: Incarnation,
+    random: SimRandom,
+    faults: () => DiskFaults,
+    removed: (path: string) => void,
+  ) {
+    this.#removed = removed;
     this.#content = content;
     this.#incarnation = incarnation;
     this.#random = random;
@@ -243,6 +253,7 @@ export class SimDisk implements Disk {
       for (const name of [...this.#content.directories]) {
         if (name === path || name.startsWith(`${path}/`)) this.#content.directories.delete(name);
       }
+      this.#removed(path);
     });
   }
 

@@ -55,7 +55,11 @@ export function createSimEnv(options: SimEnvOptions): Env {
   return {
     clock,
     random,
-    disk: new SimDisk(machine.disk, incarnation, random.split("disk"), diskFaults),
+    disk: new SimDisk(machine.disk, incarnation, random.split("disk"), diskFaults, (path) => {
+      for (const directory of [...machine.databases.keys()]) {
+        if (directory === path || directory.startsWith(`${path}/`)) machine.databases.delete(directory);
+      }
+    }),
     openDatabase: (directory) => {
       let content = machine.databases.get(directory);
       if (content === undefined) {

@@ -141,8 +141,11 @@ export class SimNetworkFabric {
         }
         server.incarnation.onDeath(() => this.deliver(to, from, 0, () => exchange.fail("connection reset")));
         server.incarnation.schedule(0, () => {
+          const isOpen = (): boolean => !exchange.settled && caller.alive;
+          const body = (): AsyncIterable<Uint8Array> =>
+            this.#bodyOf(request.body, { from, to, isOpen, reader: server.incarnation });
           server.handler(
-            servedRequest(request, target, from, (status, headers, body) => {
+            servedRequest(request, target, from, body, (status, headers, body) => {
               if (!server.incarnation.alive) return;
               this.deliver(to, from, 0, () => exchange.succeed({ status, headers, body }));
             }),
@@ -150,6 +153,24 @@ export class SimNetworkFabric {
         });
       });
     });
+  }
+
+  /** A request's body as it comes in, piece by piece; it breaks off when the sender goes away. */
+  async *#bodyOf(
+    body: PostRequest["body"],
+    way: { readonly from: string; readonly to: string; readonly reader: Incarnation; isOpen(): boolean },
+  ): AsyncGenerator<Uint8Array> {
+    if (body === undefined) return;
+    for await (const piece of body instanceof Uint8Array ? [body] : body) {
+      const bytes = piece.slice();
+      await new Promise<void>((resolve, reject) => {
+        this.deliver(way.from, way.to, 0, () => {
+          const isLost = !way.isOpen() || (!(body instanceof Uint8Array) && this.breaks());
+          way.reader.schedule(0, () => (isLost ? reject(new Error("connection reset")) : resolve()));
+        });
+      });
+      yield bytes;
+    }
   }
 
   #openStream(
@@ -176,7 +197,7 @@ export class SimNetworkFabric {
               else exchange.succeed(stream.receiving(status, headers));
             });
           server.handler({
-            ...servedRequest({ ...request, responseBytesMax: 0 }, target, from, (status, headers) => {
+            ...servedRequest({ ...request, responseBytesMax: 0 }, target, from, noBody, (status, headers) => {
               answer(status, headers);
               stream.end();
             }),
@@ -353,6 +374,7 @@ function servedRequest(
   request: PostRequest,
   target: string,
   from: string,
+  body: () => AsyncIterable<Uint8Array>,
   answer: (status: number, headers: Readonly<Record<string, string>>, body: Uint8Array) => void,
 ): ServedRequest {
   return {
@@ -360,7 +382,7 @@ function servedRequest(
     target,
     headers: request.headers,
     remoteAddress: from,
-    body: () => bodyOf(request.body),
+    body,
     respond: (status, headers, body) => {
       answer(status, headers, typeof body === "string" ? new TextEncoder().encode(body) : body.slice());
     },
@@ -371,8 +393,4 @@ function servedRequest(
   };
 }
 
-async function* bodyOf(body: PostRequest["body"]): AsyncGenerator<Uint8Array> {
-  if (body === undefined) return;
-  if (body instanceof Uint8Array) yield body.slice();
-  else yield* body;
-}
+async function* noBody(): AsyncGenerator<Uint8Array> {}

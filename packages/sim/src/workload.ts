@@ -143,7 +143,7 @@ class Client {
   }
 
   #value(): string {
-    return `c${this.#number}.${this.#count++}`;
+    return `c${this.#number}.${this.#count++}`.padEnd(this.#options.valueBytes, ".");
   }
 
   #range(): KeyRange {

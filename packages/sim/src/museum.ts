@@ -1,0 +1,28 @@
+/** `node packages/sim/dist/museum-main.js [--seeds N] [--first SEED] [NAME…]`: hunts the past bugs, and says how long each took. */
+
+import { parseArgs } from "node:util";
+import { bugs } from "./museum/bugs.js";
+import { type Hunt, hunt } from "./museum/hunt.js";
+
+export async function runMuseum(
+  args: readonly string[],
+): Promise<{ readonly passed: number; readonly failed: number }> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { seeds: { type: "string", default: "2000" }, first: { type: "string", default: "1" } },
+  });
+  const chosen = positionals.length === 0 ? bugs : bugs.filter((bug) => positionals.includes(bug.name));
+  const range = { firstSeed: Number(values.first), seedsMax: Number(values.seeds) };
+  const hunts: Hunt[] = [];
+  for (const bug of chosen) {
+    const result = await hunt(bug, range);
+    hunts.push(result);
+    const outcome = result.found === undefined ? "NOT FOUND" : `seed ${result.found.seed}: ${result.found.reason}`;
+    print(`${bug.name.padEnd(28)} ${String(result.seeds).padStart(5)} seeds  ${outcome.slice(0, 160)}`);
+  }
+  const found = hunts.filter((one) => one.found !== undefined).map((one) => one.seeds);
+  found.sort((a, b) => a - b);
+  print(`median ${found[Math.floor(found.length / 2)] ?? "none"} seeds, ${found.length} of ${hunts.length} bugs found`);
+  return { passed: found.length, failed: hunts.length - found.length };
+}

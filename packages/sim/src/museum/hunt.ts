@@ -1,0 +1,42 @@
+/** Looks for a seed that finds a bug. */
+
+import { spawn } from "node:child_process";
+import { type Bug, museumSeconds } from "./bugs.js";
+import { copyWithBug } from "./copy.js";
+
+export interface Hunt {
+  readonly bug: Bug;
+  /** Undefined when no seed found it. */
+  readonly found: { readonly seed: number; readonly reason: string } | undefined;
+  /** Seeds run, the finding one included. */
+  readonly seeds: number;
+}
+
+/** Runs seeds from `firstSeed` on until one fails or `seedsMax` have passed. */
+export async function hunt(bug: Bug, range: { readonly firstSeed: number; readonly seedsMax: number }): Promise<Hunt> {
+  const copy = copyWithBug(bug);
+  try {
+    const output = await run(copy.main, [
+      ...["--seed", String(range.firstSeed), "--seeds", String(range.seedsMax)],
+      ...["--seconds", String(museumSeconds), "--until-failure", "--processes", "1"],
+    ]);
+    const found = /^seed (\d+) FAILED.*\n {2}(.*)$/m.exec(output);
+    if (found === null) return { bug, found: undefined, seeds: range.seedsMax };
+    const seed = Number(found[1]);
+    return { bug, found: { seed, reason: found[2] ?? "" }, seeds: seed - range.firstSeed + 1 };
+  } finally {
+    copy.remove();
+  }
+}
+
+function run(main: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.on("error", reject);
+    child.on("close", () => resolve(output));
+  });
+}
