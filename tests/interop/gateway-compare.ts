@@ -285,7 +285,24 @@ export async function run(args: string[]): Promise<Totals> {
   return totals;
 }
 
+/** Why a line may differ, by the beginning of its title. One that is equal is taken off the list. */
+const knownDifferences: readonly (readonly [title: string, reason: string])[] = [
+  ["POST /v3/auth/", "authentication is not served yet"],
+  ["POST /v3/maintenance/defragment", "defragmentation is not served yet"],
+  ["metric etcd_debugging_disk_backend_commit_rebalance", "a step of bbolt's commits that ours do not have"],
+  ["metric etcd_debugging_disk_backend_commit_spill", "a step of bbolt's commits that ours do not have"],
+  ["metric etcd_debugging_snap_save_", "of .snap files, which we do not write"],
+  ["metric etcd_snap_fsync_duration_seconds", "of .snap files, which we do not write"],
+];
+
+/** Known differences have to differ: an entry of the list that no longer does is a failure. */
 function count(totals: { passed: number; failed: number }, title: string, ours: string, peer: string): void {
+  if (knownDifferences.some(([known]) => title.startsWith(known))) {
+    if (ours !== peer) return;
+    totals.failed++;
+    console.log(`✗ ${title}: does not differ any more`);
+    return;
+  }
   if (ours === peer) {
     totals.passed++;
   } else {
