@@ -1,5 +1,5 @@
 import { kv } from "@etcd-ts/api";
-import type { RangeResponse } from "@etcd-ts/api/etcdserverpb";
+import { createRangeResponse, type RangeResponse } from "@etcd-ts/api/etcdserverpb";
 import type { Answer, GetOptions, SortTarget } from "@etcd-ts/client";
 import { argumentBytes, checkRangeFlags } from "../arguments.js";
 import { type Command, flag, intFlag, stringFlag } from "../command.js";
@@ -41,9 +41,10 @@ export const getCommand: Command = {
     if (!flags.bool("stream")) {
       return printGet(await client().kv.get(key, { ...options, ...timed }), printer, valueOnly);
     }
-    for await (const chunk of client().kv.stream(key, { ...options, ...timed })) {
-      printGet(chunk, printer, valueOnly);
-    }
+    const chunks: RangeResponse[] = [];
+    for await (const chunk of client().kv.stream(key, { ...options, ...timed })) chunks.push(chunk);
+    const whole = { ...createRangeResponse(), ...chunks.at(-1), kvs: chunks.flatMap(({ kvs }) => kvs) };
+    printGet(whole, printer, valueOnly);
   },
 };
 

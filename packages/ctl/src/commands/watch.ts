@@ -94,7 +94,10 @@ async function execute(
     ETCD_WATCH_KEY: quote(event.kv?.key ?? ""),
     ETCD_WATCH_VALUE: quote(event.kv?.value ?? ""),
   });
-  if (status !== 0) io.error(`command ${quote(command[0] ?? "")} error (exit status ${status})\n`);
+  if (status === 0) return;
+  const how = typeof status === "string" ? `signal: ${status}` : `exit status ${status}`;
+  io.error(`command [${command.map((word) => quote(word)).join(" ")}] error (${how})\n`);
+  throw new CtlError(ExitCode.error, "");
 }
 
 async function interactive(context: Context): Promise<void> {
