@@ -76,7 +76,8 @@ test("the leader is killed under load: nothing acknowledged is lost, watches go 
     clients: () => cluster.members.map((member) => member.client),
     writers: 12,
     prefix: "kill/",
-    timeoutMs: 3000,
+    timeoutMs: 2000,
+    pauseMs: 5,
   });
   load.start();
   await load.more(200);
@@ -147,6 +148,7 @@ test("a follower that hears nobody does not disturb the others, and catches up",
     clients: () => cluster.others(deaf).map((member) => member.client),
     writers: 4,
     prefix: "deaf/",
+    pauseMs: 5,
   });
   load.start();
   // Longer than three election timeouts: it campaigns in vain.
@@ -166,7 +168,8 @@ test("links that break all the time lose nothing", async () => {
     clients: () => cluster.members.map((member) => member.client),
     writers: 6,
     prefix: "flap/",
-    timeoutMs: 5000,
+    timeoutMs: 3000,
+    pauseMs: 5,
   });
   load.start();
   for (let i = 0; i < 12; i++) {
@@ -204,15 +207,36 @@ test("a learner is added, promoted, and removed again", async () => {
   await sameHashes();
 });
 
-test("all members are stopped and started again", async () => {
-  const before = await cluster.members[0]!.client.kv.get("shared");
-  await Promise.all(cluster.members.map((member) => member.process.stop()));
+test("a leader that is stopped hands over first", async () => {
+  const leader = await cluster.leader();
+  const rest = cluster.others(leader);
+  const before = performance.now();
+  await leader.process.stop();
+  await cluster.leader(rest);
+  await rest[0]!.client.kv.put("handed-over", "x", { timeoutMs: 5000 });
+  const tookMs = performance.now() - before;
+  await leader.process.boot();
+  await serving(leader);
+  // Without an election timeout of a second, and the time until others wait for one.
+  expect(tookMs).toBeLessThan(3000);
+});
+
+test("all members are killed at once under load, and started again", async () => {
+  const load = new Load({
+    clients: () => cluster.members.map((member) => member.client),
+    writers: 6,
+    prefix: "all/",
+    timeoutMs: 2000,
+    pauseMs: 5,
+  });
+  load.start();
+  await load.more(100);
+  await Promise.all(cluster.members.map((member) => member.process.stop({ force: true })));
+  await load.stop();
   await Promise.all(cluster.members.map((member) => member.process.boot()));
-  await cluster.leader();
   for (const member of cluster.members) {
     await serving(member);
-    const after = await member.client.kv.get("shared");
-    expect(after.kvs[0]?.modRevision).toBe(before.kvs[0]?.modRevision);
+    expect(await load.check(member.client)).toEqual([]);
   }
   await sameHashes();
 });

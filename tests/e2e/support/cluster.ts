@@ -31,12 +31,18 @@ export class ClusterMember {
   readonly logFile: string;
   #child: ChildProcess | undefined;
 
-  constructor(name: string, kind: Kind, ports: readonly [client: number, peer: number], directory: string) {
+  constructor(
+    name: string,
+    kind: Kind,
+    ports: readonly [client: number, peer: number],
+    directory: string,
+    dataDirectory: string = join(directory, name),
+  ) {
     this.name = name;
     this.kind = kind;
     this.clientUrl = `http://127.0.0.1:${ports[0]}`;
     this.peerUrl = `http://127.0.0.1:${ports[1]}`;
-    this.dataDirectory = join(directory, name);
+    this.dataDirectory = dataDirectory;
     this.logFile = join(directory, `${name}.log`);
   }
 
@@ -126,11 +132,11 @@ export class ClusterMember {
 }
 
 export class Cluster {
-  readonly members: readonly ClusterMember[];
+  readonly members: ClusterMember[];
   readonly directory: string;
   readonly #flags: readonly string[];
 
-  private constructor(members: readonly ClusterMember[], directory: string, flags: readonly string[]) {
+  private constructor(members: ClusterMember[], directory: string, flags: readonly string[]) {
     this.members = members;
     this.directory = directory;
     this.#flags = flags;
@@ -155,6 +161,13 @@ export class Cluster {
 
   get initialCluster(): string {
     return this.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(",");
+  }
+
+  /** A member of its own beside the others, over an existing data directory; not started. */
+  add(name: string, kind: Kind, clientPort: number, peerPort: number, dataDirectory: string): ClusterMember {
+    const member = new ClusterMember(name, kind, [clientPort, peerPort], this.directory, dataDirectory);
+    this.members.push(member);
+    return member;
   }
 
   restart(member: ClusterMember, program?: readonly string[]): void {

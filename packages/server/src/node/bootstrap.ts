@@ -43,6 +43,7 @@ import type { MemberConfig } from "../config/member-config.js";
 import type { DiskLock, Env } from "../env.js";
 import { measuredDatabase } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
+import { importGoDatabase } from "../snapshot/import-go-database.js";
 import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal, type WalOptions } from "../wal/wal.js";
@@ -96,7 +97,7 @@ export async function openMember(
   try {
     const walDirectory = config.walDir ?? `${memberDirectory}/wal`;
     await finishSwitch(env, memberDirectory, walDirectory);
-    const database = await openLiveDatabase(env, memberDirectory);
+    const database = await openLiveDatabase(env, memberDirectory, walDirectory);
     const makeBackend = (live: Database): BufferedBackend =>
       new BufferedBackend({
         clock: env.clock,
@@ -227,21 +228,17 @@ async function finishSwitch(env: Env, memberDirectory: string, walDirectory: str
   logger.log("info", "switched to the database of a snapshot that was received", { "snapshot-index": mark.index });
 }
 
-async function openLiveDatabase(env: Env, memberDirectory: string): Promise<ReturnType<Env["openDatabase"]>> {
+async function openLiveDatabase(env: Env, memberDirectory: string, walDirectory: string): Promise<Database> {
   const { disk, logger } = env;
   for (const name of await removeStrays(disk, memberDirectory)) {
     logger.log("info", "removed what an interrupted start or switch of databases left behind", { name });
   }
   const current = await currentDatabase(disk, memberDirectory);
   if (current !== undefined) return env.openDatabase(current);
-  if (await disk.exists(`${memberDirectory}/snap/db`)) {
-    throw new BootstrapError(
-      `${memberDirectory}/snap/db is a database of Go etcd, which this version cannot import yet`,
-    );
-  }
   const directory = await nextDatabase(disk, memberDirectory);
   await disk.makeDirectory(directory);
   const database = env.openDatabase(directory);
+  await importGoDatabase(env, { memberDirectory, walDirectory, database });
   await switchDatabase(disk, memberDirectory, directory);
   return database;
 }
