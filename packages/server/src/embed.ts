@@ -29,7 +29,7 @@ import { createNodeEnv } from "./platform/env.js";
 import { createNetwork } from "./platform/network.js";
 import { processFacts } from "./platform/process-facts.js";
 import { registerProcessMetrics } from "./platform/process-metrics.js";
-import { serverTls } from "./platform/tls.js";
+import { peerTls, serverTls } from "./platform/tls.js";
 import { HealthService } from "./rpc/health.js";
 import { memberServices } from "./rpc/services.js";
 import { serverVersion } from "./version.js";
@@ -61,7 +61,7 @@ export async function startEtcd(flags: Readonly<Record<string, string>>, options
 }
 
 export async function startMember(config: MemberConfig, options: StartOptions = {}): Promise<Etcd> {
-  const env = options.env ?? { ...createNodeEnv({ logLevel: "info" }), network: createNetwork() };
+  const env = options.env ?? { ...createNodeEnv({ logLevel: "info" }), network: createNetwork(peerTls(config)) };
   let stopped = false;
   const failed = (error: Error): void => {
     if (stopped) return;

@@ -8,6 +8,7 @@ import { startMember } from "./embed.js";
 import { createNodeEnv } from "./platform/env.js";
 import { defaultHost } from "./platform/host.js";
 import { createNetwork } from "./platform/network.js";
+import { peerTls } from "./platform/tls.js";
 import { serverVersion } from "./version.js";
 
 const loaded = loadConfig({
@@ -43,7 +44,7 @@ switch (loaded.kind) {
     const level = loaded.config.log.level;
     const env = createNodeEnv({ logLevel: level === "panic" || level === "fatal" ? "error" : level });
     for (const note of loaded.notes) env.logger.log(note.level, note.message, note.fields);
-    await run(loaded.config, { ...env, network: createNetwork() });
+    await run(loaded.config, { ...env, network: createNetwork(peerTls(loaded.config)) });
     break;
   }
 }

@@ -164,6 +164,7 @@ export function createNetwork(tls?: PeerTls): Network {
         protocol === "https:"
           ? https.createServer({ ...tls?.server(), ...limits, handshakeTimeout: 10_000 }, listener)
           : http.createServer(limits, listener);
+      if (server instanceof https.Server && tls !== undefined) readCertificatesAgain(server, tls);
       const sockets = new Set<Socket>();
       server.on("connection", (socket: Socket) => {
         sockets.add(socket);
@@ -182,4 +183,16 @@ export function createNetwork(tls?: PeerTls): Network {
       } as Listener;
     },
   };
+}
+
+/** Before each handshake. The callback of the server's name would not do: peers are mostly known by address. */
+function readCertificatesAgain(server: https.Server, tls: PeerTls): void {
+  server.prependListener("connection", (socket: Socket) => {
+    try {
+      server.setSecureContext(tls.server());
+    } catch {
+      // Files that are just being replaced: the peer comes again.
+      socket.destroy();
+    }
+  });
 }
