@@ -73,7 +73,7 @@ test("the leader is killed under load: nothing acknowledged is lost, watches go 
   const leader = await cluster.leader();
   const survivors = cluster.others(leader);
   const load = new Load({
-    clients: () => cluster.members.map((member) => member.client),
+    clients: () => survivors.map((member) => member.client),
     writers: 12,
     prefix: "kill/",
     timeoutMs: 2000,
