@@ -1,0 +1,70 @@
+/** Servers to hold the client and its services against. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEtcd } from "@etcd-ts/server";
+
+export interface Server {
+  readonly endpoint: string;
+  close(): Promise<void>;
+}
+
+const oracle = join(import.meta.dirname, "..", "..", "interop", "bin", "etcd");
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function flagsOf(directory: string): Promise<Record<string, string>> {
+  const [client, peer] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];
+  return {
+    "data-dir": directory,
+    "listen-client-urls": client,
+    "advertise-client-urls": client,
+    "listen-peer-urls": peer,
+    "initial-advertise-peer-urls": peer,
+    "initial-cluster": `default=${peer}`,
+  };
+}
+
+async function startOurs(): Promise<Server> {
+  const directory = mkdtempSync(join(tmpdir(), "etcd-ts-client-"));
+  const flags = await flagsOf(directory);
+  const etcd = await startEtcd(flags);
+  return {
+    endpoint: flags["listen-client-urls"] ?? "",
+    close: async () => {
+      await etcd.close();
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+async function startOracle(): Promise<Server> {
+  const directory = mkdtempSync(join(tmpdir(), "etcd-client-"));
+  const flags = await flagsOf(directory);
+  const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
+  const child: ChildProcess = spawn(oracle, args, { stdio: "ignore" });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  return {
+    endpoint: flags["listen-client-urls"] ?? "",
+    close: async () => {
+      child.kill("SIGKILL");
+      await exited;
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+/** Name, how to start it, and whether it is there: Go etcd has to be built first. */
+export const servers: readonly (readonly [name: string, start: () => Promise<Server>, isThere: boolean])[] = [
+  ["our member", startOurs, true],
+  ["Go etcd", startOracle, existsSync(oracle)],
+];
