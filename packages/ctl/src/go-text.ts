@@ -145,5 +145,12 @@ export function humanBytes(size: number): string {
   if (size < 10) return `${size} B`;
   const power = Math.min(units.length - 1, Math.floor(Math.log10(size) / 3));
   const value = Math.floor((size / 1000 ** power) * 10 + 0.5) / 10;
-  return `${value < 10 ? value.toFixed(1) : Math.round(value).toFixed(0)} ${units[power]}`;
+  return `${value < 10 ? value.toFixed(1) : roundHalfToEven(value)} ${units[power]}`;
+}
+
+/** As Go's `%.0f`. */
+function roundHalfToEven(value: number): number {
+  const low = Math.floor(value);
+  if (value - low !== 0.5) return Math.round(value);
+  return low % 2 === 0 ? low : low + 1;
 }
