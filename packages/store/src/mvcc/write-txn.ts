@@ -26,6 +26,11 @@ export interface LeaseAttachments {
 
 const noBytes = new Uint8Array(0);
 const none: Change[] = [];
+/**
+ * What `put` fills and uses up before it returns. One object for all transactions: one of its own for each starts with
+ * small integers, and V8 gives up its optimized code whenever the revisions have outgrown those.
+ */
+const meta: RecordMeta = { createRevision: 0, modRevision: 0, version: 0, lease: 0n };
 
 /** `record` is made on demand, since most changes are watched by nobody. */
 class PutChange implements Change {
@@ -98,7 +103,6 @@ export class WriteTxn {
   readonly #index: KeyIndex;
   readonly #records: RecordStore;
   readonly #leases: LeaseAttachments;
-  readonly #meta: RecordMeta = { createRevision: 0, modRevision: 0, version: 0, lease: 0n };
 
   constructor(bounds: ReadBounds, index: KeyIndex, records: RecordStore, leases: LeaseAttachments) {
     this.beginRevision = bounds.currentRevision;
@@ -123,7 +127,6 @@ export class WriteTxn {
     const main = this.beginRevision + 1;
     const sub = this.#changes.length;
     const index = this.#index;
-    const meta = this.#meta;
     const slot = index.slotOf(key);
     let attached = 0n;
     if (slot >= 0 && index.locate(slot, main)) {
