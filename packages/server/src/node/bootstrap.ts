@@ -20,15 +20,11 @@ import {
   AlarmStore,
   Budget,
   type Member as ClusterMember,
-  formatInitialCluster,
-  hasDuplicateUrls,
-  initialMembers,
   Lessor,
   Membership,
   Mvcc,
   minLeaseTtlSeconds,
   noAuth,
-  parseInitialCluster,
   Quota,
   readApplied,
   runToEnd,
@@ -48,6 +44,7 @@ import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal, type WalOptions } from "../wal/wal.js";
 import { BootstrapError } from "./bootstrap-error.js";
+import { checkedInitialCluster, newCluster } from "./initial-cluster.js";
 import { joinCluster } from "./join.js";
 import { Member, type PeerTransport } from "./member.js";
 
@@ -324,31 +321,17 @@ async function identify(
   env: Env,
   config: MemberConfig,
 ): Promise<Pick<OpenedLog, "memberId" | "clusterId" | "bootstrapPeers" | "members">> {
-  const parsed = parseInitialCluster(config.initialCluster);
-  if (parsed.kind === "invalid") throw new BootstrapError(parsed.message);
-  const { cluster } = parsed;
-  const own = cluster.get(config.name);
-  if (own === undefined)
-    throw new BootstrapError(
-      `couldn't find local name ${JSON.stringify(config.name)} in the initial cluster configuration`,
-    );
-  if (hasDuplicateUrls(cluster)) {
-    throw new BootstrapError(`initial cluster ${formatInitialCluster(cluster)} has duplicate url`);
-  }
-  const advertised = config.initialAdvertisePeerUrls.map((url) => url.text).sort();
-  if (advertised.join() !== [...own].sort().join()) {
-    const versus = `--initial-cluster has ${own.join(",")} but missing from --initial-advertise-peer-urls=${advertised.join(",")}`;
-    throw new BootstrapError(versus);
-  }
+  const { name, initialClusterToken: token } = config;
+  const cluster = checkedInitialCluster({
+    name,
+    initialCluster: config.initialCluster,
+    advertisedPeerUrls: config.initialAdvertisePeerUrls.map((url) => url.text),
+  });
   if (config.initialClusterState === "existing") {
-    const { self, clusterId, members } = await joinCluster(env, cluster, config.name);
+    const { self, clusterId, members } = await joinCluster(env, cluster, name);
     return { memberId: self.id, clusterId, bootstrapPeers: undefined, members };
   }
-  const result = initialMembers((bytes) => env.digest.sha1(bytes), cluster, config.initialClusterToken);
-  if (result.kind === "invalid") throw new BootstrapError(result.message);
-  const { members, clusterId } = result;
-  const self = members.find((member) => member.name === config.name);
-  if (self === undefined) throw new BootstrapError(`member ${config.name} is not in the initial cluster`);
+  const { self, clusterId, members } = newCluster(env.digest, cluster, { name, token });
   const bootstrapPeers = members.map((member) => ({ id: member.id, context: encodeUtf8(stringifyMember(member)) }));
   return { memberId: self.id, clusterId, bootstrapPeers, members };
 }
