@@ -44,6 +44,8 @@ export class Auditor {
   readonly #watches = new Map<number, WatchAuditor>();
   readonly #leases = new Map<bigint, LeaseRecord>();
   readonly #refusedValues = new Map<string, string>();
+  /** Revisions that answers said to have made. */
+  readonly #claimed = new Set<number>();
   #revisionSeen = 0;
   #now = 0;
   answers = 0;
@@ -113,7 +115,7 @@ export class Auditor {
     if (answer.kind === "lost") return;
     this.answers++;
     if (answer.kind === "refused") return this.#refused(call, answer);
-    const fault = this.#faultOf(call, answer);
+    const fault = this.#faultOf(call, answer) ?? this.#claimFault(call.request, answer);
     if (fault !== undefined) this.#fail(`${describe(call.request)} at revision ${answer.revision}: ${fault}`);
     const { request } = call;
     const isStale = request.kind === "get" && request.serializable;
@@ -181,6 +183,14 @@ export class Auditor {
       default:
         return undefined;
     }
+  }
+
+  /** A revision is of one writer. */
+  #claimFault(request: Request, answer: Extract<Answer, { kind: "ok" }>): string | undefined {
+    if (this.#changed(request, answer) !== true) return undefined;
+    if (this.#claimed.has(answer.revision)) return "another call has made that revision";
+    this.#claimed.add(answer.revision);
+    return undefined;
   }
 
   #putFault(revision: number, key: string, value: string, lease: bigint): string | undefined {

@@ -6,6 +6,7 @@ import { type Hunt, hunt } from "./museum/hunt.js";
 
 export async function runMuseum(
   args: readonly string[],
+  print: (line: string) => void,
 ): Promise<{ readonly passed: number; readonly failed: number }> {
   const { values, positionals } = parseArgs({
     args: [...args],

@@ -51,6 +51,8 @@ export interface SimOptions {
   readonly maxWals: number;
   readonly preVote: boolean;
   readonly progressNotifyMs: number;
+  /** Whether clients use leases. Without, what they saw is also searched for an order, key by key. */
+  readonly leases: boolean;
   /** Bytes that values are filled up to; 0 = short ones. */
   readonly valueBytes: number;
 }
@@ -62,6 +64,7 @@ export interface Overrides {
   readonly requestsPerSecond?: number;
   readonly faults?: readonly FaultKind[];
   readonly operations?: readonly OperationKind[];
+  readonly leases?: boolean;
 }
 
 export const defaultSeconds = 20;
@@ -92,6 +95,7 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     maxWals: random.pick([0, 1, 5]),
     preVote: random.chance(0.8),
     progressNotifyMs: random.pick([100, 600, 10_000]),
+    leases: random.chance(0.7),
     valueBytes: random.pick([0, 0, 0, 1000, 20_000]),
   };
   return { ...drawn, ...overrides };

@@ -8,6 +8,7 @@ import { Auditor } from "./auditor.js";
 import { Caller } from "./client.js";
 import { Cluster } from "./cluster.js";
 import type { Fact } from "./history.js";
+import { isLinearizable, registersOf } from "./linearizability.js";
 import { Nemesis } from "./nemesis.js";
 import type { SimOptions } from "./options.js";
 import { RaftAuditor } from "./raft-auditor.js";
@@ -48,9 +49,12 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
   };
   const say = (line: string): void => log?.(`${world.now.toFixed(1).padStart(9)} ${line}`);
 
+  /** For the search at the end. */
+  const calls: Fact[] = [];
   const auditor = new Auditor({ clockRateMax, violation: report });
   const observe = (fact: Fact): void => {
     record?.(fact);
+    if (!options.leases && (fact.kind === "invoke" || fact.kind === "return")) calls.push(fact);
     if (log !== undefined) say(describeFact(fact));
     auditor.observe(fact);
   };
@@ -106,6 +110,9 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
   const healedAt = world.now;
   await untilCalm();
   for (const node of cluster.nodes) node.running?.incarnation.kill();
+  if (violation === undefined && registersOf(calls).some((register) => isLinearizable(register) === "no")) {
+    report("no order of the calls on a key explains their answers");
+  }
   return result();
 
   /** The first put after the healing must succeed within ten election timeouts, beside what a paused member needs. */

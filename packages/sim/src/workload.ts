@@ -171,6 +171,7 @@ class Client {
       const to = `${from}x`;
       return { kind: "move", from, to, value: this.#value() };
     }
+    if (!this.#options.leases) return { kind: "put", key: this.#key(), value: this.#value(), lease: 0n };
     const owned = this.#leases.length > 0 ? random.pick(this.#leases) : undefined;
     if (owned === undefined || dice < 89) {
       const id = BigInt(1 + this.#count++) * 100n + BigInt(this.#number + 1);
