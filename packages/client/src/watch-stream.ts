@@ -49,6 +49,10 @@ export class WatchStream implements WatcherHost {
     this.#options = options;
   }
 
+  get isEmpty(): boolean {
+    return this.#watchers.size === 0;
+  }
+
   add(watcher: Watcher): void {
     this.#watchers.set(watcher, undefined);
     if (this.#call !== undefined) this.#register(watcher);

@@ -56,6 +56,7 @@ export class WatchClient {
       remove: (removed) => {
         signal?.removeEventListener("abort", onAbort);
         stream.remove(removed);
+        this.#forgetEmpty();
       },
     });
     if (signal?.aborted === true || this.#caller.closing.aborted) {
@@ -78,6 +79,11 @@ export class WatchClient {
   /** Ends all watches. */
   close(): void {
     for (const stream of this.#streams.values()) stream.endAll(canceledError(new Error("the client is closed")));
+  }
+
+  /** Metadata such as tokens come and go: streams that carry nothing are not kept. */
+  #forgetEmpty(): void {
+    for (const [name, stream] of this.#streams) if (stream.isEmpty) this.#streams.delete(name);
   }
 
   #stream({ requireLeader = true, metadata }: WatchOptions): WatchStream {
