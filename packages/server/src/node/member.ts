@@ -584,7 +584,10 @@ export class Member {
 
   /** Waits until what is committed now is applied; false when that takes longer. */
   waitApplied(timeoutMs: number, done: (reached: boolean) => void): void {
-    this.#appliedWaits.wait(this.#applier.index, this.#committedIndex, this.clock.now() + timeoutMs, done);
+    // Raft's own commit index: a leader whose disk is slower than a quorum's tells followers of entries that it may not
+    // apply yet, and a follower's client may ask about them here.
+    const committed = this.#parts.raft.basicStatus().hardState.commit;
+    this.#appliedWaits.wait(this.#applier.index, committed, this.clock.now() + timeoutMs, done);
   }
 
   /** Carries a read to its end in slices between other work. Returns a function that gives it up. */
