@@ -59,6 +59,16 @@ test("leases are kept alive and looked at through any member", async () => {
   }
 });
 
+test("a lease is known to the leader as soon as a follower granted it", async () => {
+  const { client } = await cluster.follower();
+  for (let i = 0; i < 30; i++) {
+    const { id } = await client.lease.grant(60);
+    expect((await client.lease.keepAliveOnce(id)).ttl).toBe(60);
+    await client.kv.put(`fresh/${i}`, "x", { lease: id });
+    expect((await client.lease.timeToLive(id, { keys: true })).keys.length).toBe(1);
+  }
+});
+
 test("leadership is handed over on request", async () => {
   const target = await cluster.follower();
   await cluster.moveLeader(target);
