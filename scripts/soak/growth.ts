@@ -1,0 +1,70 @@
+/**
+ * What many puts leave behind: over a fixed set of keys, with compaction every so often, the segments of the log stay
+ * within `--max-wals` and the memory of the member stays flat.
+ *
+ *   node build/scripts/soak.js growth [--puts 5000000] [--keys 100000]
+ */
+
+import { mkdirSync, readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runClosedLoop } from "../../bench/generator/closed-loop.js";
+import { PutWork, Steps } from "../../bench/generator/kv-work.js";
+import { Side } from "../../bench/side.js";
+import { Member } from "../../tests/interop/support/member.js";
+import { option } from "../../tests/robustness/support/options.js";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
+const rounds = 10;
+const maxWals = 5;
+/** The segment being written and the one made ready are no leftovers. */
+const segmentsMax = maxWals + 2;
+/** Of the memory after the first third. */
+const growthMax = 1.25;
+
+export async function run(args: string[]): Promise<{ passed: number; failed: number }> {
+  const puts = option(args, "--puts", 5_000_000);
+  const keys = option(args, "--keys", 100_000);
+  const directory = join(root, "build", "soak-data");
+  mkdirSync(directory, { recursive: true });
+  const member = await Member.start({
+    name: "growth",
+    command: [process.execPath, join(root, "bin/etcd")],
+    flags: [
+      ...["--quota-backend-bytes", String(8 * 2 ** 30), "--max-wals", String(maxWals)],
+      ...["--auto-compaction-mode", "revision", "--auto-compaction-retention", String(keys)],
+    ],
+    directory,
+  });
+  try {
+    const side = new Side(member);
+    await side.fill(keys);
+    const rss: number[] = [];
+    for (let round = 1; round <= rounds; round++) {
+      const steps = new Steps({ first: keys + ((round - 1) * puts) / rounds, end: keys + (round * puts) / rounds });
+      const load = { ...side.load, steps };
+      const work = (): PutWork => new PutWork(load);
+      const { seconds } = await runClosedLoop({ ...side.target, connections: 10, streams: 10, work });
+      rss.push(member.rssBytes() / 2 ** 20);
+      const rate = puts / rounds / seconds;
+      console.log(
+        `${(round * puts) / rounds} puts: ${rate.toFixed(0)}/s, RSS ${rss.at(-1)?.toFixed(0)} MB, ${segments(member)} segments`,
+      );
+    }
+    // Purging comes around every 30 s.
+    await new Promise((resolve) => setTimeout(resolve, 35_000));
+    const left = segments(member);
+    const early = Math.max(...rss.slice(0, Math.ceil(rounds / 3)));
+    const growth = (rss.at(-1) ?? 0) / early;
+    console.log(`${left} segments are left, at most ${segmentsMax}; memory grew by a factor of ${growth.toFixed(2)}`);
+    const held = [left <= segmentsMax, growth <= growthMax];
+    return { passed: held.filter(Boolean).length, failed: held.filter((is) => !is).length };
+  } finally {
+    await member.close();
+  }
+}
+
+/** Files of the log, those being made included. */
+function segments(member: Member): number {
+  return readdirSync(join(member.dataDirectory, "member", "wal")).length;
+}
