@@ -33,8 +33,8 @@ export class MeasuredLog implements LogWriter {
     this.#metrics.walFsyncSeconds.observe((this.#clock.now() - startedAt) / 1000);
   }
 
-  saveSnapshot(mark: SnapshotMetadata): Promise<void> {
-    return this.#log.saveSnapshot(mark);
+  saveReceivedSnapshot(mark: SnapshotMetadata): Promise<void> {
+    return this.#log.saveReceivedSnapshot(mark);
   }
 }
 

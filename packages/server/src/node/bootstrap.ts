@@ -34,11 +34,12 @@ import {
 } from "@etcd-ts/store";
 import { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Database } from "../backend/database.js";
-import { currentDatabase, nextDatabase, receivedDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
+import { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
 import type { MemberConfig } from "../config/member-config.js";
 import type { DiskLock, Env } from "../env.js";
 import { measuredDatabase } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
+import { finishSwitch } from "../snapshot/finish-switch.js";
 import { importGoDatabase } from "../snapshot/import-go-database.js";
 import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import { findLatestMark } from "../wal/log-reader.js";
@@ -209,20 +210,6 @@ async function claimDirectory(env: Env, dataDir: string, memberDirectory: string
   const lock = await disk.lock(`${memberDirectory}/LOCK`);
   if (lock === undefined) throw new BootstrapError(`data directory ${dataDir} is in use by another process`);
   return lock;
-}
-
-/**
- * A crash may have come between raft's word that a received database is the state and the switch to it: then the log's
- * last mark is that database's.
- */
-async function finishSwitch(env: Env, memberDirectory: string, walDirectory: string): Promise<void> {
-  const { disk, digest, logger } = env;
-  const received = await receivedDatabase(disk, memberDirectory);
-  if (received === undefined || !(await Wal.exists(disk, walDirectory))) return;
-  const mark = await findLatestMark(disk, digest, walDirectory);
-  if (mark.index !== received.index) return;
-  await switchDatabase(disk, memberDirectory, received.directory);
-  logger.log("info", "switched to the database of a snapshot that was received", { "snapshot-index": mark.index });
 }
 
 async function openLiveDatabase(env: Env, memberDirectory: string, walDirectory: string): Promise<Database> {

@@ -51,7 +51,7 @@ export interface LogWriter {
   readonly canSaveNow: boolean;
   /** The same within the loop turn, for at most `inLoopBytesMax`. */
   saveNow(hardState: HardState | undefined, entries: readonly Entry[]): void;
-  saveSnapshot(mark: SnapshotMetadata): Promise<void>;
+  saveReceivedSnapshot(mark: SnapshotMetadata): Promise<void>;
 }
 
 export interface RaftLoopEvents {
@@ -322,7 +322,7 @@ export class RaftLoop {
   }
 
   async #write(work: AppendWork): Promise<void> {
-    if (work.snapshot !== undefined) await this.#writer.saveSnapshot(work.snapshot.metadata);
+    if (work.snapshot !== undefined) await this.#writer.saveReceivedSnapshot(work.snapshot.metadata);
     await this.#writer.save(work.hardState, work.entries);
     const snapshot = work.snapshot;
     if (snapshot === undefined || this.#stopped) return;

@@ -69,18 +69,34 @@ export async function restoreSnapshot(env: RestoreEnv, options: RestoreOptions):
     await disk.makeDirectory(member);
     const directory = await nextDatabase(disk, member);
     await disk.makeDirectory(directory);
-    const database = env.openDatabase(directory);
     try {
-      const image = new ImageFile(file, sizeBytes);
-      await importImage({ clock: env.clock, digest: env.digest, image, database });
-      await rewrite(database, cluster, options);
-    } finally {
-      await database.close();
+      await fillDatabase(env, directory, { file, sizeBytes }, cluster, options);
+      await createLog(env, options.walDir ?? `${member}/wal`, cluster);
+      await switchDatabase(disk, member, directory);
+    } catch (error) {
+      await disk.remove(member);
+      if (options.walDir !== undefined) await disk.remove(options.walDir);
+      throw error;
     }
-    await createLog(env, options.walDir ?? `${member}/wal`, cluster);
-    await switchDatabase(disk, member, directory);
   } finally {
     await file.close();
+  }
+}
+
+async function fillDatabase(
+  env: RestoreEnv,
+  directory: string,
+  source: { readonly file: DiskFile; readonly sizeBytes: number },
+  cluster: NewCluster,
+  options: RestoreOptions,
+): Promise<void> {
+  const database = env.openDatabase(directory);
+  try {
+    const image = new ImageFile(source.file, source.sizeBytes);
+    await importImage({ clock: env.clock, digest: env.digest, image, database });
+    await rewrite(database, cluster, options);
+  } finally {
+    await database.close();
   }
 }
 

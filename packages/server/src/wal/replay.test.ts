@@ -115,4 +115,16 @@ describe("a log may hold", () => {
     refused();
     expect(replay.startTermDiffers).toBe(true);
   });
+
+  test("a received state in place of entries that were not of the cluster's history", () => {
+    const { replay, framer, refused } = log({ index: 8, term: 3 });
+    for (let index = 1; index <= 10; index++) framer.entry(entry(index, 2));
+    framer.state(state(2, 5));
+    framer.snapshot(mark(8, 3));
+    framer.state(state(3, 8));
+    framer.entry(entry(9, 3));
+    expect(refused().filter((reason) => reason !== undefined)).toEqual([]);
+    expect(replay.entries.map(({ index, term }) => [index, term])).toEqual([[9, 3]]);
+    expect(replay.lastIndex).toBe(9);
+  });
 });

@@ -25,6 +25,8 @@ export class Replay {
   /** Term of the entry at `lastIndex`; 0 when unknown. */
   #lastTerm = 0;
   #startFound = false;
+  /** Term of the entry at the start's index; undefined while none was read. */
+  #termAtStart: number | undefined;
   #startTermDiffers = false;
 
   /** `firstIndex` is the index in the name of the first segment read. */
@@ -104,13 +106,14 @@ export class Replay {
     }
     this.#lastIndex = index;
     this.#lastTerm = term;
+    if (index === this.#start.index) this.#termAtStart = term;
     return undefined;
   }
 
   /** Term of the entry before `index`; 0 when it is not known. */
   #termBefore(index: number): number {
     const previous = index - 1;
-    if (previous === this.#start.index) return this.#start.term;
+    if (previous === this.#start.index && (this.#startFound || previous === 0)) return this.#start.term;
     if (previous > this.#start.index) return this.#entries[previous - this.#start.index - 1]?.term ?? 0;
     return previous === this.#lastIndex ? this.#lastTerm : 0;
   }
@@ -131,6 +134,12 @@ export class Replay {
     if (mark.index === this.#start.index) {
       this.#startFound = true;
       if (mark.term !== this.#start.term) this.#startTermDiffers = true;
+      // Another member's state was received: what this log had at its index and behind is not of its history.
+      if (this.#termAtStart !== undefined && this.#termAtStart !== mark.term) {
+        this.#entries.length = 0;
+        this.#lastIndex = mark.index;
+        this.#lastTerm = mark.term;
+      }
     }
     if (mark.index > this.#lastIndex) {
       this.#lastIndex = mark.index;

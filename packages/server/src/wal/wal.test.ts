@@ -108,6 +108,25 @@ describe("a log", () => {
       await second.close();
     }));
 
+  test("takes a received state in place of its own entries, once a hard state covers it", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata);
+      await wal.save(state(1), [entry(1), entry(2), entry(3), entry(4)]);
+      await wal.saveReceivedSnapshot({ index: 3, term: 2, confState });
+      // Nothing says yet that entries up to the mark are committed: they are another member's.
+      expect(await findLatestMark(env.disk, env.digest, `${root}/wal`)).toMatchObject({ index: 0 });
+      await wal.save({ ...state(3), term: 2 }, []);
+      await wal.save(undefined, [{ ...entry(4), term: 2 }]);
+      // A mark that was under way is late.
+      await wal.saveSnapshot({ index: 1, term: 1, confState });
+      await wal.close();
+      expect(await findLatestMark(env.disk, env.digest, `${root}/wal`)).toMatchObject({ index: 3, term: 2 });
+      const { wal: second, entries } = await Wal.open(env, `${root}/wal`, { index: 3, term: 2 });
+      expect(entries.map(({ index, term }) => [index, term])).toEqual([[4, 2]]);
+      await second.close();
+    }));
+
   test("groups saves that are made during a sync", () =>
     withDirectory(async (root) => {
       const env = testEnv();

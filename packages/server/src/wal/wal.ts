@@ -83,6 +83,8 @@ export class Wal {
   /** Whether `#hardState` is not framed yet; if it needs no sync, it waits for something that does. */
   #stateWaits = false;
   #lastIndex: number;
+  /** Index of the last state that another member sent; 0 when none was received since the log was opened. */
+  #receivedIndex = 0;
   /** Name of the segment that is framed for, which may not exist yet, and where its framed bytes end. */
   #framedName: SegmentName;
   #framedOffset: number;
@@ -244,12 +246,29 @@ export class Wal {
   async saveSnapshot(mark: SnapshotMark & { readonly confState: ConfState }): Promise<void> {
     this.#check();
     assert(mark.index > 0, "the empty state is marked when the log is created");
+    // A log opened there would have to reach to the received state, and it does not.
+    if (mark.index <= this.#receivedIndex) return;
     this.#begin();
     // A mark counts once a hard state covers it. The state of the entries it stands for may still be on its way here.
     if (mark.index <= this.#lastIndex) this.#raiseCommit(mark.index);
     this.#frameState();
     this.#framer.snapshot(mark);
     this.#lastIndex = Math.max(this.#lastIndex, mark.index);
+    await this.#flushFramed();
+  }
+
+  /**
+   * Marks the state that another member sent: the log begins anew behind it, and entries of this log that reach beyond it
+   * are not of its history. The mark counts once a hard state that covers it is saved; nothing else may be saved before.
+   */
+  async saveReceivedSnapshot(mark: SnapshotMark & { readonly confState: ConfState }): Promise<void> {
+    this.#check();
+    assert(mark.index > this.#hardState.commit, "a received state is ahead of this log's");
+    this.#begin();
+    this.#frameState();
+    this.#framer.snapshot(mark);
+    this.#lastIndex = mark.index;
+    this.#receivedIndex = mark.index;
     await this.#flushFramed();
   }
 
