@@ -156,6 +156,9 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
     }
     const pending = workload.pendingCalls;
     if (pending > 0) return `${pending} calls are not answered`;
+    // Nobody keeps them alive any more.
+    const leases = auditor.model.leaseIds();
+    if (leases.length > 0) return `${leases.length} leases have not expired`;
     for (const id of workload.openWatches()) if (auditor.watch(id)?.isBehind === true) return `watch ${id} is behind`;
     return undefined;
   }
