@@ -18,7 +18,7 @@ export interface LoadOptions {
   readonly writers: number;
   readonly prefix: string;
   /** A put that is not answered by then is given up: it may be stored or not. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: number | ((writer: number) => number);
   /** Between two puts of one writer. */
   readonly pauseMs?: number;
 }
@@ -87,7 +87,8 @@ export class Load {
   }
 
   async #write(writer: number): Promise<void> {
-    const { prefix, timeoutMs = 5000, pauseMs = 0 } = this.#options;
+    const { prefix, timeoutMs: chosen = 5000, pauseMs = 0 } = this.#options;
+    const timeoutMs = typeof chosen === "number" ? chosen : chosen(writer);
     for (let i = 0; !this.#stopping; i++) {
       const clients = this.#options.clients();
       const client = clients[(writer + i) % clients.length];
