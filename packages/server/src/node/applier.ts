@@ -55,8 +55,8 @@ interface Batch {
   readonly applied: () => void;
 }
 
-/** Work of one loop turn, in units of about a microsecond. */
-const unitsPerTurn = 8000;
+/** Work of one loop turn, in units of a microsecond or a few: what comes from clients and peers waits for that long. */
+const unitsPerTurn = 3000;
 const entryUnits = 3;
 
 export class Applier {

@@ -10,7 +10,6 @@ import { copyBytes } from "./copy-bytes.js";
 import type { Located } from "./key-index.js";
 import {
   encodeChunk,
-  encodeTombstone,
   type RecordMeta,
   recordChunkTag,
   recordOfChunk,
@@ -22,9 +21,14 @@ import {
 } from "./record.js";
 import { notInRing, type RecordRing } from "./record-ring.js";
 
+const noBytes = new Uint8Array(0);
+/** Of a tombstone, which holds its key only. */
+const noMeta: RecordMeta = { createRevision: 0, modRevision: 0, version: 0, lease: 0n };
+
 export class RecordStore {
   readonly backend: Backend;
   readonly #ring: RecordRing;
+  #tombstone: Uint8Array = new Uint8Array(256);
 
   constructor(backend: Backend, ring: RecordRing) {
     this.backend = backend;
@@ -50,9 +54,12 @@ export class RecordStore {
     return position;
   }
 
-  /** Writes the row of a deletion. */
+  /** Writes the row of a deletion, from a buffer that is used again: a range delete writes a million of them. */
   putTombstone(main: number, sub: number, key: string): void {
-    this.backend.putRecord(main, sub, true, encodeTombstone(key));
+    const size = sizeRecord(key, 0, noMeta);
+    if (size > this.#tombstone.length) this.#tombstone = new Uint8Array(size * 2);
+    writeRecord(key, noBytes, noMeta, this.#tombstone, 0);
+    this.backend.putRecord(main, sub, true, this.#tombstone.subarray(0, size));
   }
 
   /** Appends the record chunk to `arena` under `tag` (a length-delimited field number below 16); returns its bytes. */

@@ -92,6 +92,9 @@ export interface DeleteResult {
   readonly prevKvs: Uint8Array;
 }
 
+/** What deleting a key costs besides finding it: its row, its change, and collecting both as garbage later. */
+const tombstoneUnits = 2;
+
 /** The tag of DeleteRangeResponse.prev_kvs. */
 const prevKvsTag = 0x1a;
 
@@ -154,6 +157,7 @@ export class WriteTxn {
     let deleted = 0;
     const deleteOne = (key: string, slot: number): boolean => {
       if (options.prevKv) budget.left -= this.#records.append(this.#index.located, prevKvs, prevKvsTag) / bytesPerUnit;
+      budget.left -= tombstoneUnits;
       this.#tombstone(key, slot);
       deleted++;
       return true;
