@@ -4,15 +4,15 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { Cluster, type ClusterMember, type Kind } from "./cluster.js";
 
-const flags = ["--snapshot-count", "50", "--snapshot-catchup-entries", "20"];
+export const cutsItsLog: readonly string[] = ["--snapshot-count", "50", "--snapshot-catchup-entries", "20"];
 
-async function write(member: ClusterMember, prefix: string, count: number): Promise<void> {
+export async function write(member: ClusterMember, prefix: string, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await member.put(`${prefix}${i % 40}`, `${i}-${"x".repeat(500)}`);
 }
 
 /** Stops a member, writes past the log, restarts it, and compares. The first member leads. */
 export async function catchUp(kinds: readonly Kind[], lagging: number): Promise<void> {
-  const cluster = await Cluster.start(kinds, flags);
+  const cluster = await Cluster.start(kinds, cutsItsLog);
   try {
     const [first] = cluster.members;
     const behind = cluster.members[lagging];

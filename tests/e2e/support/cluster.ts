@@ -74,6 +74,15 @@ export class ClusterMember {
     await exited;
   }
 
+  /** Stops the process in its tracks until `resume`. */
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  resume(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
   async post<Answer>(path: string, body: object): Promise<Answer> {
     const response = await fetch(`${this.clientUrl}${path}`, { method: "POST", body: JSON.stringify(body) });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
@@ -170,8 +179,8 @@ export class Cluster {
     return member;
   }
 
-  restart(member: ClusterMember, program?: readonly string[]): void {
-    member.start(this.initialCluster, this.#flags, program);
+  restart(member: ClusterMember, program?: readonly string[], flags: readonly string[] = []): void {
+    member.start(this.initialCluster, [...this.#flags, ...flags], program);
   }
 
   async untilHealthy(member: ClusterMember): Promise<void> {
