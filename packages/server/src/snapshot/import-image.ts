@@ -38,7 +38,7 @@ export interface ImportOptions {
 }
 
 /** Bytes of one transaction. */
-const commitBytes = 8 << 20;
+const commitBytes = 2 << 20;
 /** Rows between two looks at the clock. */
 const rowsPerLook = 64;
 
