@@ -122,8 +122,11 @@ describe("a log may hold", () => {
     framer.state(state(2, 5));
     framer.snapshot(mark(8, 3));
     framer.state(state(3, 8));
-    framer.entry(entry(9, 3));
     expect(refused().filter((reason) => reason !== undefined)).toEqual([]);
+    expect(replay.entries).toEqual([]);
+    expect(replay.lastIndex).toBe(8);
+    framer.entry(entry(9, 3));
+    expect(refused()).toEqual([undefined]);
     expect(replay.entries.map(({ index, term }) => [index, term])).toEqual([[9, 3]]);
     expect(replay.lastIndex).toBe(9);
   });
