@@ -8,6 +8,7 @@
 
 import { limits as apiLimits } from "@etcd-ts/api";
 import { GrpcServer, type ListenTarget } from "@etcd-ts/grpc";
+import { BootstrapError } from "./config/bootstrap-error.js";
 import { configFromFlags } from "./config/load-config.js";
 import type { MemberConfig } from "./config/member-config.js";
 import type { MemberUrl } from "./config/member-url.js";
@@ -18,7 +19,6 @@ import { countCalls } from "./metrics/counted-services.js";
 import { MemberMetrics } from "./metrics/member-metrics.js";
 import { MetricsRegistry } from "./metrics/registry.js";
 import { openMember } from "./node/bootstrap.js";
-import { BootstrapError } from "./node/bootstrap-error.js";
 import type { Member } from "./node/member.js";
 import { memberProbe } from "./node/probe.js";
 import { promoteHere } from "./node/promotion.js";

@@ -11,6 +11,7 @@ export {
   tableNames,
 } from "./backend/database.js";
 export { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "./backend/directory.js";
+export { BootstrapError } from "./config/bootstrap-error.js";
 export { configFromFlags } from "./config/load-config.js";
 export type { MemberConfig } from "./config/member-config.js";
 export type {
@@ -32,7 +33,6 @@ export { type Disk, DiskError, type DiskFile, type DiskLock, type Env, type Logg
 export { versionBody } from "./http/client-handler.js";
 export { MemberMetrics } from "./metrics/member-metrics.js";
 export { type OpenedMember, openMember } from "./node/bootstrap.js";
-export { BootstrapError } from "./node/bootstrap-error.js";
 export type { Member } from "./node/member.js";
 export { memberProbe } from "./node/probe.js";
 export { promoteHere } from "./node/promotion.js";

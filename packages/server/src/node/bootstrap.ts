@@ -35,6 +35,8 @@ import {
 import { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Database } from "../backend/database.js";
 import { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
+import { BootstrapError } from "../config/bootstrap-error.js";
+import { checkedInitialCluster, newCluster } from "../config/initial-cluster.js";
 import type { MemberConfig } from "../config/member-config.js";
 import type { DiskLock, Env } from "../env.js";
 import { measuredDatabase } from "../metrics/measured.js";
@@ -44,8 +46,6 @@ import { importGoDatabase } from "../snapshot/import-go-database.js";
 import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal, type WalOptions } from "../wal/wal.js";
-import { BootstrapError } from "./bootstrap-error.js";
-import { checkedInitialCluster, newCluster } from "./initial-cluster.js";
 import { joinCluster } from "./join.js";
 import { Member, type PeerTransport } from "./member.js";
 

@@ -8,9 +8,9 @@
 
 import { decodeUtf8 } from "@etcd-ts/api";
 import { type InitialCluster, type Member, memberFromJson, parseExact } from "@etcd-ts/store";
+import { BootstrapError } from "../config/bootstrap-error.js";
 import type { Env } from "../env.js";
 import { parseHexId } from "../peers/identity.js";
-import { BootstrapError } from "./bootstrap-error.js";
 
 /** The cluster as one of its members described it. */
 export interface ExistingCluster {

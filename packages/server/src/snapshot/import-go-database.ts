@@ -9,8 +9,8 @@
  */
 
 import type { Database } from "../backend/database.js";
+import { BootstrapError } from "../config/bootstrap-error.js";
 import type { Env } from "../env.js";
-import { BootstrapError } from "../node/bootstrap-error.js";
 import { findLatestMark, listSegments } from "../wal/log-reader.js";
 import { Wal } from "../wal/wal.js";
 import { ImageFile } from "./image-file.js";
