@@ -27,7 +27,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/segment-writer.js",
     find: "await this.#file.writeAndSync(this.#offset, parts);",
     replace: "await this.#file.write(this.#offset, parts);",
-    seed: 0,
+    seed: 8,
   },
   {
     name: "write-finished-early",
@@ -35,7 +35,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/raft-loop.js",
     find: "const work = this.#takeWork();\n        this.#write(work).then(() => {",
     replace: "const work = this.#takeWork();\n        this.#finishWrite(work);\n        this.#write(work).then(() => {",
-    seed: 0,
+    seed: 7,
   },
   {
     name: "index-apart-from-effects",
@@ -44,7 +44,7 @@ export const bugs: readonly Bug[] = [
     find: "this.#budget.left = budget;\n        const dispatched",
     replace:
       "this.#budget.left = budget;\n        this.#backend.sealEntry(entry.index, entry.term);\n        const dispatched",
-    seed: 0,
+    seed: 116,
   },
   {
     name: "index-ahead",
@@ -52,7 +52,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/backend/buffered-backend.js",
     find: "uint64(this.#sealedIndex)];",
     replace: "uint64(this.#sealedIndex + 1)];",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "read-index-reused",
@@ -60,7 +60,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/read-index.js",
     find: "if (!round.ids.has(new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0)))\n            return;",
     replace: "",
-    seed: 0,
+    seed: 76,
   },
   {
     name: "reads-without-quorum",
@@ -68,7 +68,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/member.js",
     find: "this.#reads.read(done);\n        this.#loop.poke();",
     replace: "if (this.isLeader) return done(undefined);\n        this.#reads.read(done);\n        this.#loop.poke();",
-    seed: 0,
+    seed: 2,
   },
   {
     name: "reads-before-own-term",
@@ -76,7 +76,7 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/step-leader.js",
     find: "if (!raft.committedInOwnTerm())\n        raft.readsBeforeFirstCommit.push(message);\n    else\n",
     replace: "",
-    seed: 0,
+    seed: 63,
   },
   {
     name: "reads-not-applied",
@@ -84,7 +84,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/read-index.js",
     find: "this.applied(this.#ports.appliedIndex());",
     replace: "this.applied(Number.MAX_SAFE_INTEGER);",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "votes-not-persisted",
@@ -93,7 +93,7 @@ export const bugs: readonly Bug[] = [
     find: "if (!this.#stateWaits)\n            return;\n        this.#framer.state(this.#hardState);",
     replace:
       "if (!this.#stateWaits)\n            return;\n        this.#framer.state({ ...this.#hardState, vote: 0n });",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "term-not-synced",
@@ -101,7 +101,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/wal.js",
     find: "const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote;",
     replace: "const needsSync = entries.length > 0;",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "segment-name-not-synced",
@@ -109,7 +109,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/wal.js",
     find: "await this.#disk.rename(spare.path, joinPath(this.#directory, name.name));\n        await this.#disk.syncDirectory(this.#directory);",
     replace: "await this.#disk.rename(spare.path, joinPath(this.#directory, name.name));",
-    seed: 0,
+    seed: 11,
   },
   {
     name: "sync-error-ignored",
@@ -117,15 +117,15 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/segment-writer.js",
     find: "await this.#file.writeAndSync(this.#offset, parts);",
     replace: "await this.#file.writeAndSync(this.#offset, parts).catch(() => undefined);",
-    seed: 0,
+    seed: 10,
   },
   {
     name: "applied-twice",
     history: "etcd PR 14730: entries that the database holds already are applied again after a restart",
     file: "store/dist/apply/state-machine.js",
-    find: "this.#applied = readApplied(options.backend);",
+    find: "this.#applied = readApplied(backend);",
     replace: "this.#applied = { index: 0, term: 0 };",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "stale-candidate-elected",
@@ -133,7 +133,7 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "if (canVote && this.log.isUpToDate(message.index, message.logTerm)) {",
     replace: "if (canVote) {",
-    seed: 0,
+    seed: 12,
   },
   {
     name: "votes-twice",
@@ -141,7 +141,7 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "const canVote = this.vote === from || (this.vote === none && this.lead === none) ||",
     replace: "const canVote = this.vote === from || this.lead === none ||",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "commits-old-terms",
@@ -157,7 +157,7 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "const commit = Math.min(progress.match, this.log.committed);",
     replace: "const commit = this.log.committed;",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "stale-append-truncates",
@@ -198,7 +198,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "watcher.minRevision = next;",
     replace: "watcher.minRevision = next - 1;",
-    seed: 0,
+    seed: 9,
   },
   {
     name: "future-watch-early",
@@ -206,7 +206,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "watcher.minRevision = Math.max(current + 1, spec.startRevision);",
     replace: "watcher.minRevision = current + 1;",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "tombstone-dropped",
@@ -214,7 +214,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/mvcc/key-index.js",
     find: "if (main < atRevision && this.isDeleted(slot))",
     replace: "if (main <= atRevision && this.isDeleted(slot))",
-    seed: 0,
+    seed: 19,
   },
   {
     name: "compaction-keeps-too-little",
@@ -223,7 +223,7 @@ export const bugs: readonly Bug[] = [
     find: "const index = lastAtOrBelow(older, atRevision);\n        if (index > 0)\n            this.#older[slot] = older.slice(index * 2);",
     replace:
       "const index = lastAtOrBelow(older, atRevision);\n        if (index >= 0)\n            this.#older[slot] = older.slice(index * 2 + 2);",
-    seed: 0,
+    seed: 1,
   },
   {
     name: "lease-expiry-not-extended",
@@ -231,14 +231,14 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/lease/lessor.js",
     find: "const remainingMs = promotion.extendMs + fullTermMs(lease);",
     replace: "const remainingMs = promotion.extendMs + fullTermMs(lease) / 2;",
-    seed: 0,
+    seed: 11,
   },
   {
     name: "stale-leader-revokes",
     history: "etcd 15247: a stalled leader that was replaced revokes leases that the new one has renewed",
     file: "server/dist/node/member.js",
-    find: "if (this.#ticker.idleMs < 3 * this.settings.heartbeatMs)\n            return done(true);",
-    replace: "return done(true);",
+    find: "confirmLeadership: (done) => this.#confirmLeadershipByQuorum(done),",
+    replace: "confirmLeadership: (done) => done(this.isLeader),",
     seed: 0,
   },
   {
@@ -247,7 +247,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/apply/state-machine.js",
     find: "return this.#revokeTask(id, [...keys]);",
     replace: "return this.#revokeTask(id, [...keys].slice(1));",
-    seed: 0,
+    seed: 4,
   },
   {
     name: "lease-not-restored",
@@ -255,7 +255,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/mvcc/restore.js",
     find: "leases.set(key, record.lease);",
     replace: "leases.delete(key);",
-    seed: 0,
+    seed: 11,
   },
   {
     name: "commit-without-quorum",
@@ -263,6 +263,6 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/tracker.js",
     find: "return this.#quorumValue((progress) => progress.match);",
     replace: "return Math.max(...this.progress.map((progress) => progress.match));",
-    seed: 0,
+    seed: 1,
   },
 ];
