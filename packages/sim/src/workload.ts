@@ -391,6 +391,8 @@ class Watcher {
     const range = { key: bytes(spec.range.key), rangeEnd: bytes(spec.range.rangeEnd) };
     const value = { ...range, startRevision, prevKv: spec.prevKv, progressNotify: this.#random.chance(0.5) };
     handle.send({ requestUnion: { kind: "createRequest", value } });
+    // Before it has caught up: a notification must not overtake what is due.
+    if (this.#random.chance(0.3)) handle.send({ requestUnion: { kind: "progressRequest", value: {} } });
     return handle;
   }
 
