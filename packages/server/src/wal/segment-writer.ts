@@ -1,13 +1,16 @@
 /**
- * The segment that is being written. Its blocks are filled with zeros ahead of the log, off the loop and a few MiB at a
+ * The segment that is being written. Its blocks are filled with zeros ahead of the log, off the loop and a piece at a
  * time, because a sync that must also record new blocks or a new length takes nearly twice as long; a write waits for the
- * piece being filled only if it would run into it.
+ * piece being filled only if it would run into it. No more is filled than will be written soon: a sync of the log must
+ * also wait for the zeros that are on their way to the disk.
  */
 
 import type { DiskFile, DiskLock } from "../env.js";
 import type { SegmentName } from "./names.js";
 
-const zeroPieceBytes = 4 << 20;
+const zeroPieceBytes = 1 << 20;
+/** How far the zeros are to be ahead of the log. */
+const aheadBytes = 8 << 20;
 
 export class SegmentWriter {
   readonly name: SegmentName;
@@ -17,6 +20,8 @@ export class SegmentWriter {
   /** Everything below is written; nothing above is, but the piece being filled. */
   #filled: number;
   #filling: Promise<void> | undefined;
+  /** Where the zeros are to end; 0 until `startFilling`. */
+  #fillTo = 0;
   #failure: unknown;
   #stopped = false;
 
@@ -41,7 +46,8 @@ export class SegmentWriter {
 
   /** Fills the file up to `size`, in the background. */
   startFilling(size: number): void {
-    this.#fillNext(size);
+    this.#fillTo = size;
+    this.#fillNext();
   }
 
   /** Whether `bytes` more can be written without waiting. */
@@ -83,21 +89,23 @@ export class SegmentWriter {
   #advance(size: number): void {
     this.#offset += size;
     this.#filled = Math.max(this.#filled, this.#offset);
+    if (this.#filling === undefined) this.#fillNext();
   }
 
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #fillNext(size: number): void {
-    if (this.#stopped || this.#failure !== undefined || this.#filled >= size) return;
-    const length = Math.min(zeroPieceBytes, size - this.#filled);
+  #fillNext(): void {
+    const due = Math.min(this.#fillTo, this.#offset + aheadBytes);
+    if (this.#stopped || this.#failure !== undefined || this.#filled >= due) return;
+    const length = Math.min(zeroPieceBytes, this.#fillTo - this.#filled);
     const end = this.#filled + length;
     this.#filling = this.#file.zero(this.#filled, length).then(
       () => {
         this.#filling = undefined;
         this.#filled = end;
-        this.#fillNext(size);
+        this.#fillNext();
       },
       (error: unknown) => {
         this.#filling = undefined;

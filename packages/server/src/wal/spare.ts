@@ -1,12 +1,13 @@
 /**
- * The next segment, made ahead of need: `0.tmp` and `1.tmp` in turn, zeroed and synced. A zero length field is the end of
+ * The next segment, made ahead of need and no faster than that, so that its zeros do not hold up the syncs of the log:
+ * `0.tmp` and `1.tmp` in turn, zeroed and synced. A zero length field is the end of
  * the log, so a leftover of an earlier run is never reused but removed.
  */
 
 import type { Disk, DiskFile } from "../env.js";
 import { joinPath } from "./names.js";
 
-const zeroPieceBytes = 4 << 20;
+const zeroPieceBytes = 1 << 20;
 
 export interface Spare {
   readonly path: string;
@@ -20,6 +21,9 @@ export class SpareMaker {
   #made = 0;
   #next: Promise<Spare> | undefined;
   #closed = false;
+  /** How much of the one being made may be written by now. */
+  #dueBytes = 0;
+  #whenDue: (() => void) | undefined;
 
   constructor(disk: Disk, directory: string, sizeBytes: number) {
     this.#disk = disk;
@@ -27,16 +31,22 @@ export class SpareMaker {
     this.#sizeBytes = sizeBytes;
   }
 
-  /** Begins to make the next one, unless that is under way. A failure is reported by `take`. */
-  prepare(): void {
-    if (this.#next !== undefined || this.#closed) return;
+  /**
+   * Begins to make the next one, unless that is under way, and goes on until `dueBytes` of it are written. A failure is
+   * reported by `take`.
+   */
+  prepare(dueBytes: number): void {
+    if (this.#closed) return;
+    this.#dueBytes = dueBytes;
+    this.#whenDue?.();
+    if (this.#next !== undefined) return;
     this.#next = this.#make();
     this.#next.catch(() => undefined);
   }
 
   /** The next one, which then belongs to the caller. */
   async take(): Promise<Spare> {
-    this.prepare();
+    this.prepare(this.#sizeBytes);
     const next = this.#next ?? this.#make();
     const spare = await next;
     this.#next = undefined;
@@ -45,6 +55,7 @@ export class SpareMaker {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#whenDue?.();
     const spare = await this.#next?.catch(() => undefined);
     this.#next = undefined;
     if (spare === undefined) return;
@@ -57,9 +68,16 @@ export class SpareMaker {
     await this.#disk.remove(path);
     const file = await this.#disk.open(path, "write");
     for (let at = 0; at < this.#sizeBytes && !this.#closed; at += zeroPieceBytes) {
+      while (this.#dueBytes <= at && !this.#closed) await this.#untilDue();
       await file.zero(at, Math.min(zeroPieceBytes, this.#sizeBytes - at));
     }
     await file.syncData();
     return { path, file };
+  }
+
+  #untilDue(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#whenDue = resolve;
+    });
   }
 }

@@ -409,7 +409,9 @@ export class Wal {
   }
 
   #prepareSpare(): void {
-    if (this.#segment.offset * 2 > this.#segmentSizeBytes) this.#spares.prepare();
+    // Three bytes for each of the log's last half: the spare is ready well before the segment is full.
+    const behindHalf = this.#segment.offset - this.#segmentSizeBytes / 2;
+    if (behindHalf > 0) this.#spares.prepare(behindHalf * 3);
   }
 
   async #startSegment(name: SegmentName, parts: readonly Uint8Array[]): Promise<void> {
