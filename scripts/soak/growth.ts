@@ -1,5 +1,5 @@
 /**
- * What many puts leave behind: over a fixed set of keys, with compaction every so often, the segments of the log stay
+ * What many puts leave behind: over a fixed set of keys, compacted every so often, the segments of the log stay
  * within `--max-wals` and the memory of the member stays flat.
  *
  *   node build/scripts/soak.js growth [--puts 5000000] [--keys 100000]
@@ -10,6 +10,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runClosedLoop } from "../../bench/generator/closed-loop.js";
 import { PutWork, Steps } from "../../bench/generator/kv-work.js";
+import { MessageWriter } from "../../bench/generator/message.js";
+import { callOnce } from "../../bench/generator/one-call.js";
 import { Side } from "../../bench/side.js";
 import { Member } from "../../tests/interop/support/member.js";
 import { option } from "../../tests/robustness/support/options.js";
@@ -30,10 +32,7 @@ export async function run(args: string[]): Promise<{ passed: number; failed: num
   const member = await Member.start({
     name: "growth",
     command: [process.execPath, join(root, "bin/etcd")],
-    flags: [
-      ...["--quota-backend-bytes", String(8 * 2 ** 30), "--max-wals", String(maxWals)],
-      ...["--auto-compaction-mode", "revision", "--auto-compaction-retention", String(keys)],
-    ],
+    flags: ["--quota-backend-bytes", String(8 * 2 ** 30), "--max-wals", String(maxWals)],
     directory,
   });
   try {
@@ -45,6 +44,8 @@ export async function run(args: string[]): Promise<{ passed: number; failed: num
       const load = { ...side.load, steps };
       const work = (): PutWork => new PutWork(load);
       const { seconds } = await runClosedLoop({ ...side.target, connections: 10, streams: 10, work });
+      const message = new MessageWriter(16).uint(1, side.revisions.newest).finish();
+      await callOnce(member, { path: "/etcdserverpb.KV/Compact", message });
       rss.push(member.rssBytes() / 2 ** 20);
       const rate = puts / rounds / seconds;
       console.log(

@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { runClosedLoop, type Work } from "../../bench/generator/closed-loop.js";
 import { KvPath } from "../../bench/generator/kv-work.js";
 import { MessageWriter } from "../../bench/generator/message.js";
+import { callOnce } from "../../bench/generator/one-call.js";
 import { Side } from "../../bench/side.js";
 import { Member } from "../../tests/interop/support/member.js";
 import { option } from "../../tests/robustness/support/options.js";
@@ -96,16 +97,7 @@ class Probe implements Work {
 }
 
 /** DeleteRange of every key, in one request. */
-async function deleteAll(member: Member): Promise<void> {
-  const writer = new MessageWriter(64);
-  writer.span(1, latin1("/bench/"));
-  writer.span(2, latin1("/bench0"));
-  let isSent = false;
-  const prepare = (): ReturnType<Work["prepare"]> => {
-    if (isSent) return undefined;
-    isSent = true;
-    return { path: "/etcdserverpb.KV/DeleteRange", message: writer.bytes, size: writer.size };
-  };
-  const work: Work = { prepare, check: () => undefined };
-  await runClosedLoop({ host: member.host, port: member.port, connections: 1, streams: 1, work: () => work });
+function deleteAll(member: Member): Promise<void> {
+  const message = new MessageWriter(64).span(1, latin1("/bench/")).span(2, latin1("/bench0")).finish();
+  return callOnce(member, { path: "/etcdserverpb.KV/DeleteRange", message });
 }
