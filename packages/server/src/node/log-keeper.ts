@@ -37,11 +37,20 @@ export interface LogKeeperOptions {
 const cutFraction = 1 / 8;
 const purgeIntervalMs = 30_000;
 
+/** The entries that one cut found new. */
+interface Stretch {
+  /** Index of the last one. */
+  readonly end: number;
+  readonly bytes: number;
+}
+
 export class LogKeeper {
   readonly #options: LogKeeperOptions;
   #markedIndex: number;
   #cutIndex = 0;
   #bytesSinceCut = 0;
+  /** Oldest first; they say what the entries kept weigh without a look at each of them. */
+  readonly #stretches: Stretch[] = [];
   #marking = false;
   /** While a snapshot travels to a follower, the entries behind it must stay. */
   #holds = 0;
@@ -123,28 +132,39 @@ export class LogKeeper {
   }
 
   #cut(index: number, confState: ConfState): void {
+    // Before the first cut there may be entries that were applied before this process began.
+    const bytes = this.#stretches.length === 0 ? this.#weigh(index) : this.#bytesSinceCut;
+    this.#stretches.push({ end: index, bytes });
     this.#cutIndex = index;
     this.#bytesSinceCut = 0;
     if (this.#holds > 0) return;
     const { log } = this.#options;
-    const to = Math.max(index - this.#options.catchupEntries, this.#indexAboveMemoryLimit(index));
+    const to = Math.max(index - this.#options.catchupEntries, this.#indexAboveMemoryLimit());
     if (to < log.firstIndex()) return;
     // A follower that needs what is cut gets the database, which holds everything applied.
     log.createSnapshot(index, undefined, confState);
     log.compact(to);
   }
 
-  /** The newest index up to which entries must be forgotten for the rest to fit the limit in bytes. */
-  #indexAboveMemoryLimit(index: number): number {
+  /** The newest index up to which entries must be forgotten for the rest to fit the limit in bytes: whole stretches. */
+  #indexAboveMemoryLimit(): number {
     const { log, memoryBytesMax } = this.#options;
-    const entries = log.entries(log.firstIndex(), index + 1, noLimit);
-    if (typeof entries === "string") return 0;
+    const stretches = this.#stretches;
+    while (stretches[0] !== undefined && stretches[0].end < log.firstIndex()) stretches.shift();
     let bytes = 0;
-    for (let i = entries.length - 1; i >= 0; i--) {
-      bytes += entries[i]?.data?.length ?? 0;
-      if (bytes > memoryBytesMax) return entries[i]?.index ?? 0;
+    for (const stretch of stretches.toReversed()) {
+      bytes += stretch.bytes;
+      if (bytes > memoryBytesMax) return stretch.end;
     }
     return 0;
+  }
+
+  /** Bytes of all entries in memory up to `index`. */
+  #weigh(index: number): number {
+    const { log } = this.#options;
+    const entries = log.entries(log.firstIndex(), index + 1, noLimit);
+    if (typeof entries === "string") return 0;
+    return entries.reduce((bytes, entry) => bytes + (entry.data?.length ?? 0), 0);
   }
 
   #purge(): void {

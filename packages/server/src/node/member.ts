@@ -707,12 +707,14 @@ export class Member {
 
   #settle(id: bigint, outcome: Outcome): void {
     const refusedForSpace = outcome.kind === "refused" && outcome.reason === "noSpace";
-    if (refusedForSpace && !this.alarms.has(1)) {
-      this.raiseNoSpace(() => this.#settleNow(id, outcome));
-      return;
-    }
+    if (refusedForSpace && !this.alarms.has(1)) return this.#settleAfterAlarm(id, outcome);
     this.#settleNow(id, outcome);
     if (this.mvcc.compactionPending) this.#compactSoon();
+  }
+
+  /** Apart from `#settle`, which would make the closure's context with each result. */
+  #settleAfterAlarm(id: bigint, outcome: Outcome): void {
+    this.raiseNoSpace(() => this.#settleNow(id, outcome));
   }
 
   #settleNow(id: bigint, outcome: Outcome): void {
