@@ -9,7 +9,7 @@ import { type Gunzip, MessageReader, messagePrefixBytes } from "./message-reader
 import { ErrorCode } from "./protocol.js";
 import { isWholeMessage, writeMessage } from "./server-call.js";
 import type { Http2Stream, StreamClosure, StreamSink } from "./stream.js";
-import type { TimerEntry, TimerWheel } from "./timer-wheel.js";
+import { slotMs, type TimerEntry, type TimerWheel } from "./timer-wheel.js";
 
 export interface ClientCallConfig {
   readonly connection: Http2Connection;
@@ -173,6 +173,7 @@ export class GrpcClientCall implements ClientCall, StreamSink, TimerEntry {
     if (this.#statusDue !== undefined) return;
     switch (closure.kind) {
       case "reset": {
+        if (closure.code === ErrorCode.cancel && this.#isDeadlineDue()) return this.fail(deadlineStatus, false);
         const refused = closure.code === ErrorCode.refusedStream;
         return this.fail(statusOfResetCode(closure.code), refused);
       }
@@ -185,6 +186,14 @@ export class GrpcClientCall implements ClientCall, StreamSink, TimerEntry {
       case "lost":
         return this.fail({ code: StatusCode.unavailable, message: closure.why }, false);
     }
+  }
+
+  /**
+   * The server keeps the same deadline and resets the call when it passes, at times before the wheel's slot does; grpc-go
+   * takes such a reset for the deadline too.
+   */
+  #isDeadlineDue(): boolean {
+    return this.deadlineMs > 0 && this.#config.timers.nowMs + slotMs >= this.deadlineMs;
   }
 
   onWritable(): void {

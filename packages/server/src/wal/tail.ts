@@ -47,7 +47,7 @@ export function judgeTail(question: TailQuestion, digest: Digest): TailVerdict {
   if (isZero(bytes, 0, bytes.length)) return { kind: "end" };
   const tornEnd = endOfTornRecord(bytes, offset);
   if (tornEnd === undefined) return { kind: "corrupt", reason: "damaged record" };
-  if (hasWrongLength(bytes, crc, digest)) return { kind: "corrupt", reason: "damaged length field" };
+  if (hasWrongLength(bytes, offset, crc, digest)) return { kind: "corrupt", reason: "damaged length field" };
   if (hasChainBehind(bytes, tornEnd, marked, digest)) {
     return { kind: "corrupt", reason: "damaged record before records that were written after it was synced" };
   }
@@ -82,15 +82,16 @@ function sectorEnd(offset: number, at: number): number {
 
 /**
  * Whether the record is there and whole, but for its length field. (If that is right, only padding was cut off.) A field
- * of zeros at the end of a sector is what remains if that sector was lost and the next one was not; only if one flipped
- * bit explains it just as well, it is taken for damage.
+ * of zeros that fills its sector is what remains if that sector was lost and the next one was not; elsewhere, if one
+ * flipped bit explains it just as well, it is taken for damage.
  */
-function hasWrongLength(bytes: Uint8Array, crc: number, digest: Digest): boolean {
+function hasWrongLength(bytes: Uint8Array, offset: number, crc: number, digest: Digest): boolean {
   const record = parseRecord(bytes, frameAlignment, bytes.length);
   if (record === undefined) return false;
   const size = record.end - frameAlignment;
   if (readFrame(bytes, 0) === size) return false;
-  if (isZeroFrame(bytes, 0) && !(alignFrame(size) === size && isPowerOfTwo(size))) return false;
+  const isOneFlipFromZero = alignFrame(size) === size && isPowerOfTwo(size);
+  if (isZeroFrame(bytes, 0) && (sectorEnd(offset, 0) === frameAlignment || !isOneFlipFromZero)) return false;
   return record.crc === (record.data === undefined ? crc : digest.crc32c(crc, record.data));
 }
 
