@@ -127,6 +127,18 @@ describe("a log", () => {
       await second.close();
     }));
 
+  test("has a received state's commit index on disk as soon as it is saved, though nothing else changed", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata);
+      await wal.save(state(1), [entry(1), entry(2)]);
+      await wal.saveReceivedSnapshot({ index: 9, term: 1, confState });
+      await wal.save(state(9), []);
+      // Not closed: the process may end here, and the state has been acknowledged.
+      expect(await findLatestMark(env.disk, env.digest, `${root}/wal`)).toMatchObject({ index: 9, term: 1 });
+      await wal.close();
+    }));
+
   test("groups saves that are made during a sync", () =>
     withDirectory(async (root) => {
       const env = testEnv();

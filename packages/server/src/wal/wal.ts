@@ -322,7 +322,9 @@ export class Wal {
     const known = this.#hardState;
     const given = hardState === undefined || isEmptyHardState(hardState) ? known : hardState;
     const state = given.commit < known.commit ? { ...given, commit: known.commit } : given;
-    const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote;
+    // A received state is acknowledged once this has returned, and its mark counts only under a commit index that covers it.
+    const coversReceived = known.commit < this.#receivedIndex && state.commit >= this.#receivedIndex;
+    const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote || coversReceived;
     if (needsSync) {
       // A new segment's header has the state of before.
       this.#begin();
