@@ -6,7 +6,7 @@
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { SecureContextOptions, TlsOptions } from "node:tls";
 import type { Listener, Network, PeerStream, PostRequest, PostResponse, ServedBody, ServedRequest } from "../env.js";
 
@@ -173,14 +173,13 @@ export function createNetwork(tls?: PeerTls): Network {
       server.listen({ host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 0) });
       await once(server, "listening");
       return {
-        port: (server.address() as AddressInfo).port,
         async close() {
           const closed = once(server, "close");
           server.close();
           for (const socket of sockets) socket.destroy();
           await closed;
         },
-      } as Listener;
+      };
     },
   };
 }
