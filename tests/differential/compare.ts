@@ -2,9 +2,10 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { Member, type MemberOptions } from "../interop/support/member.js";
+import { Avoidance } from "./avoidance.js";
 import { Endpoint, type Outcome } from "./endpoint.js";
 import { knownDifferences } from "./known-differences.js";
-import { leaseIds, namespace, type Operation, type Program } from "./program.js";
+import { absolute, leaseIds, namespace, type Operation, type Program } from "./program.js";
 import type { Schema } from "./schema.js";
 
 export interface Difference {
@@ -17,13 +18,16 @@ export interface Difference {
 /** Neither server is ever without a leader here: it has crashed. */
 const unavailable = 14;
 /** How long watchers of both servers have to agree after all their events should be there. */
-const settleTimeoutMs = 3_000;
+const settleTimeoutMs = 10_000;
 
 /** Two fresh servers with the same history. After a difference their histories may differ: make a new pair. */
 export class ServerPair {
   readonly #members: readonly [Member, Member];
   readonly #ours: Endpoint;
   readonly #peer: Endpoint;
+  readonly #avoidance = new Avoidance();
+  /** What relative revisions refer to. */
+  #baseRevision = 0;
   /** Names of the known differences met. */
   readonly met: Set<string> = new Set();
 
@@ -82,17 +86,15 @@ export class ServerPair {
     if (!isDeepStrictEqual(ours, peer) || revision === undefined) {
       return { operation: wipe, ours, peer };
     }
-    this.#ours.startProgram(revision);
-    this.#peer.startProgram(revision);
+    this.#baseRevision = revision;
+    this.#avoidance.startProgram();
     return undefined;
   }
 
   async #runOperations(program: Program): Promise<Difference | undefined> {
-    for (const operation of program.operations) {
-      if (isOrderedWithEvents(operation)) {
-        await this.#syncWatches();
-      }
-      const difference = await this.#step(operation);
+    for (const relative of program.operations) {
+      const operation = absolute(relative, this.#baseRevision);
+      const difference = this.#avoidance.avoids(operation) ? undefined : await this.#runOperation(operation);
       if (difference !== undefined) {
         return difference;
       }
@@ -100,8 +102,18 @@ export class ServerPair {
     return undefined;
   }
 
+  async #runOperation(operation: Operation): Promise<Difference | undefined> {
+    const preparation = this.#avoidance.preparation(operation);
+    return (
+      (preparation === undefined ? undefined : await this.#step(preparation)) ??
+      (isOrderedWithEvents(operation) ? await this.#syncWatches() : undefined) ??
+      (await this.#step(operation))
+    );
+  }
+
   async #step(operation: Operation): Promise<Difference | undefined> {
     const [ours, peer] = await this.#both(operation);
+    this.#avoidance.observe(operation, peer);
     if (isDeepStrictEqual(ours, peer) && peer.code !== unavailable) {
       return undefined;
     }
@@ -117,17 +129,25 @@ export class ServerPair {
     return Promise.all([this.#ours.perform(operation), this.#peer.perform(operation)]);
   }
 
-  async #syncWatches(): Promise<void> {
+  /**
+   * Waits until all watchers of both servers have caught up. Progress at a revision made for the purpose is none from
+   * before the last watcher was created.
+   */
+  async #syncWatches(): Promise<Difference | undefined> {
     if (this.#peer.watchStreams.size === 0) {
-      return;
+      return undefined;
     }
-    const revision = revisionOf(await this.#peer.perform(currentRevision)) ?? 0;
+    const difference = await this.#step(newRevision);
     const streams = [...this.#ours.watchStreams.values(), ...this.#peer.watchStreams.values()];
-    await Promise.all(streams.map((stream) => stream.sync(revision)));
+    await Promise.all(streams.map((stream) => stream.sync(this.#avoidance.revision)));
+    return difference;
   }
 
   async #compareWatches(): Promise<Difference | undefined> {
-    await this.#syncWatches();
+    const difference = await this.#syncWatches();
+    if (difference !== undefined) {
+      return difference;
+    }
     for (const [index, stream] of this.#peer.watchStreams) {
       const deadlineMs = performance.now() + settleTimeoutMs;
       const ours = this.#ours.watchStreams.get(index);
@@ -143,10 +163,10 @@ export class ServerPair {
   }
 }
 
-const currentRevision: Operation = {
+const newRevision: Operation = {
   kind: "call",
-  path: "/etcdserverpb.KV/Range",
-  request: { key: Buffer.from("none"), count_only: true },
+  path: "/etcdserverpb.KV/Put",
+  request: { key: Buffer.from("watchers caught up") },
 };
 
 /** Whether what watchers see depends on how far they have come when the operation is made. */

@@ -1,7 +1,7 @@
 /** Runs operations on one server and says what came back, in comparable form. */
 
 import { Client, type ClientDuplexStream, credentials, type ServiceError } from "@grpc/grpc-js";
-import { briefLeaseId, type Fields, type Operation, type RelativeRevision } from "./program.js";
+import { briefLeaseId, type Fields, type Operation } from "./program.js";
 import { damaged, type Schema } from "./schema.js";
 
 /** What one operation gave: a status, and on success the answers. */
@@ -22,8 +22,6 @@ export class Endpoint {
   readonly #schema: Schema;
   readonly #client: Client;
   readonly #watches = new Map<number, WatchStream>();
-  /** What relative revisions refer to. */
-  #baseRevision = 0;
 
   constructor(schema: Schema, address: string) {
     this.#schema = schema;
@@ -38,10 +36,6 @@ export class Endpoint {
     this.#client.close();
   }
 
-  startProgram(baseRevision: number): void {
-    this.#baseRevision = baseRevision;
-  }
-
   endProgram(): void {
     for (const stream of this.#watches.values()) {
       stream.close();
@@ -54,12 +48,13 @@ export class Endpoint {
     return this.#watches;
   }
 
+  /** Performs an operation whose revisions are absolute. */
   async perform(operation: Operation): Promise<Outcome> {
     switch (operation.kind) {
       case "call":
-        return this.#call(operation.path, this.#schema.encodeRequest(operation.path, this.#resolve(operation.request)));
+        return this.#call(operation.path, this.#schema.encodeRequest(operation.path, operation.request));
       case "raw": {
-        const bytes = this.#schema.encodeRequest(operation.path, this.#resolve(operation.request));
+        const bytes = this.#schema.encodeRequest(operation.path, operation.request);
         const outcome = await this.#call(operation.path, damaged(bytes, operation.damage));
         // What a decoder says about malformed bytes is its own.
         return outcome.code === 13 ? { ...outcome, text: "" } : outcome;
@@ -69,7 +64,7 @@ export class Endpoint {
       case "briefLease":
         return this.#briefLease(operation.ttl);
       case "watch":
-        await (await this.#watchStream(operation.stream)).create(this.#resolve(operation.request));
+        await (await this.#watchStream(operation.stream)).create(operation.request);
         return { ...succeeded, answers: [] };
       case "cancel":
         await this.#watches.get(operation.stream)?.cancel(operation.watchId);
@@ -151,24 +146,6 @@ export class Endpoint {
     }
     return stream;
   }
-
-  #resolve(request: Fields): Fields {
-    return resolveRevisions(request, this.#baseRevision) as Fields;
-  }
-}
-
-/** Makes relative revisions absolute, but never less than 1, which has a meaning of its own. */
-function resolveRevisions(value: unknown, base: number): unknown {
-  if (Array.isArray(value)) {
-    return value.map((item) => resolveRevisions(item, base));
-  }
-  if (value === null || typeof value !== "object" || Buffer.isBuffer(value)) {
-    return value;
-  }
-  if ("relative" in value) {
-    return Math.max(1, base + (value as RelativeRevision).relative);
-  }
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, resolveRevisions(item, base)]));
 }
 
 function failure(error: ServiceError): Outcome {
@@ -225,8 +202,8 @@ export class WatchStream {
   }
 
   async cancel(watchId: number): Promise<void> {
-    // The sentinel has id 0, and what follows a cancellation by compaction is not the same in both servers.
-    if (watchId !== 0 && !this.isOvertaken) {
+    // The sentinel has id 0.
+    if (watchId !== 0) {
       this.#call.write(this.#schema.encode("WatchRequest", { cancel_request: { watch_id: watchId } }));
     }
   }

@@ -334,3 +334,24 @@ function authOperation(random: Random): Operation {
     [1, () => call(`${auth}AuthStatus`, {})],
   ])();
 }
+
+/** The operation with its revisions made absolute. */
+export function absolute(operation: Operation, base: number): Operation {
+  return "request" in operation
+    ? { ...operation, request: resolveRevisions(operation.request, base) as Fields }
+    : operation;
+}
+
+/** Makes relative revisions absolute, but never less than 1, which has a meaning of its own. */
+function resolveRevisions(value: unknown, base: number): unknown {
+  if (Array.isArray(value)) {
+    return value.map((item) => resolveRevisions(item, base));
+  }
+  if (value === null || typeof value !== "object" || Buffer.isBuffer(value)) {
+    return value;
+  }
+  if ("relative" in value) {
+    return Math.max(1, base + (value as RelativeRevision).relative);
+  }
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, resolveRevisions(item, base)]));
+}
