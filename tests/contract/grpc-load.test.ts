@@ -1,6 +1,5 @@
 /** The transport on real sockets while others misbehave, or take much. */
 import { connect, type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { GrpcChannel, GrpcServer, type ServerCall, type ServiceTable, unary } from "@etcd-ts/grpc";
 import { afterEach, describe, expect, it } from "vitest";
 import { clientPreface, Flag, FrameType } from "../../packages/grpc/src/core/protocol.js";
@@ -37,6 +36,12 @@ async function open(port: number): Promise<GrpcChannel> {
   return channel;
 }
 
+/** Far above what any attack needs before it is ended. */
+const roundsMax = 20_000;
+/** Round trips of another client without any change before a server is held to have stopped. */
+const quietRounds = 100;
+const rangeCount = 10;
+
 const empty = {
   sizeBytes: 5,
   write: writer(new Uint8Array(5)),
@@ -68,7 +73,7 @@ describe("attacks on one connection", () => {
     return concat(block(hang), Uint8Array.of(0x40, 1, 0x61, 0x7f, 0xb9, 0x16), new Uint8Array(3000).fill(0x78));
   }
 
-  it.each(attacks)("%s ends within 5 s, and harms nobody else", async (_name, make) => {
+  it.each(attacks)("%s ends the connection, and harms nobody else", async (_name, make) => {
     const port = await start(echoTable());
     const honest = await open(port);
     const attacker: Socket = connect(port, "127.0.0.1");
@@ -79,43 +84,31 @@ describe("attacks on one connection", () => {
     });
     attacker.on("data", () => undefined);
     attacker.write(concat(clientPreface, settings()));
-    const startedMs = performance.now();
     let sent = 0;
-    const delays: number[] = [];
-    while (!gone && performance.now() - startedMs < 5000) {
+    for (let round = 0; round < roundsMax && !gone; round++) {
       const parts: Uint8Array[] = [];
       for (let i = 0; i < 100; i++) parts.push(make(sent++));
       if (!attacker.destroyed && attacker.writableLength < 1 << 20) attacker.write(concat(...parts));
-      const before = performance.now();
       expect((await unary(honest, "/test.Echo/Unary", empty)).message).toBe(5);
-      delays.push(performance.now() - before);
-      await sleep(5);
     }
     expect(gone).toBe(true);
     expect(honest.state).toBe("ready");
-    expect(delays.sort((a, b) => a - b)[Math.floor(delays.length / 2)]).toBeLessThan(100);
   });
 
-  it("2 000 silent connections do not slow down an honest one", async () => {
+  it("2 000 silent connections do not keep an honest one from its answers", async () => {
     const port = await start(echoTable());
     const honest = await open(port);
     const silent = Array.from({ length: 2000 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
     closers.push(() => {
       for (const socket of silent) socket.destroy();
     });
-    const delays: number[] = [];
-    for (let i = 0; i < 100; i++) {
-      const before = performance.now();
-      await unary(honest, "/test.Echo/Unary", empty);
-      delays.push(performance.now() - before);
-      await sleep(5);
-    }
-    expect(delays.sort((a, b) => a - b)[50]).toBeLessThan(50);
+    for (let i = 0; i < 100; i++) expect((await unary(honest, "/test.Echo/Unary", empty)).message).toBe(5);
   });
 
   it("a client that does not read costs no more than the socket's share", async () => {
     let unread = 0;
     const services: ServiceTable = new Map([
+      ...echoTable(),
       [
         "/t.T/Endless",
         {
@@ -132,6 +125,7 @@ describe("attacks on one connection", () => {
       ],
     ]);
     const port = await start(services);
+    const honest = await open(port);
     const reader = connect(port, "127.0.0.1");
     reader.on("error", () => undefined);
     closers.push(() => {
@@ -140,64 +134,56 @@ describe("attacks on one connection", () => {
     const wide = concat(clientPreface, settings({ 4: 0x7fff_ffff }), windowUpdate(0, 0x7000_0000));
     reader.write(concat(wide, ...Array.from({ length: 100 }, (_, i) => request(2 * i + 1, "/t.T/Endless", ""))));
     reader.pause();
-    await sleep(300);
-    const before = unread;
-    await sleep(300);
-    expect(unread).toBe(before);
-    // What the kernel's socket buffers took, 256 KiB, and the high-water mark of each stream.
-    expect(unread).toBeLessThan(40_000_000);
+    for (let quiet = 0; quiet < quietRounds; ) {
+      const before = unread;
+      await unary(honest, "/test.Echo/Unary", empty);
+      quiet = unread > 0 && unread === before ? quiet + 1 : 0;
+      // What the kernel's socket buffers took, 256 KiB, and the high-water mark of each stream.
+      expect(unread).toBeLessThan(40_000_000);
+    }
   });
 });
 
 describe("ten ranges of 10 MB beside a watch on one connection", () => {
-  it("leave its events on time", async () => {
-    const watches: ServerCall[] = [];
+  it("let its event overtake them, even one sent when all of them were already queued", async () => {
+    let opened: (watch: ServerCall) => void = () => undefined;
+    const watching = new Promise<ServerCall>((resolve) => {
+      opened = resolve;
+    });
     const range = new Uint8Array(10_000_000).fill(1);
+    let queued = 0;
     const services: ServiceTable = new Map([
-      ["/t.T/Range", { kind: "request", handle: (call: ServerCall) => call.respond(range.length, writer(range)) }],
+      [
+        "/t.T/Range",
+        {
+          kind: "request",
+          handle: (call: ServerCall) => {
+            call.respond(range.length, writer(range));
+            if (++queued === rangeCount) void watching.then((watch) => watch.send(1, writer(Uint8Array.of(7))));
+          },
+        },
+      ],
       [
         "/t.T/Watch",
         {
           kind: "stream",
           open: (call: ServerCall) => {
-            watches.push(call);
+            opened(call);
             return { onMessage: () => undefined, onHalfClose: () => undefined };
           },
         },
       ],
     ]);
     const channel = await open(await start(services));
-    const delays: number[] = [];
-    channel.open(
-      "/t.T/Watch",
-      {},
-      {
-        onMessage: (message) => delays.push(performance.now() - new DataView(message.slice().buffer).getFloat64(0)),
-        onEnd: () => undefined,
-      },
-    );
-    while (watches.length === 0) await sleep(1);
-    const event = (): void => {
-      watches[0]?.send(8, (target, at) =>
-        new DataView(target.buffer, target.byteOffset).setFloat64(at, performance.now()),
-      );
-    };
-    let ranges = 0;
-    const untilMs = performance.now() + 2000;
-    const work = Array.from({ length: 10 }, async () => {
-      while (performance.now() < untilMs) {
-        const { message } = await unary(channel, "/t.T/Range", { ...empty, decode: (bytes) => bytes.length });
-        expect(message).toBe(range.length);
-        ranges++;
-      }
+    const arrivals: string[] = [];
+    channel.open("/t.T/Watch", {}, { onMessage: () => arrivals.push("event"), onEnd: () => undefined });
+    await watching;
+    const ranges = Array.from({ length: rangeCount }, async () => {
+      const { message } = await unary(channel, "/t.T/Range", { ...empty, decode: (bytes) => bytes.length });
+      arrivals.push("range");
+      expect(message).toBe(range.length);
     });
-    const events = setInterval(event, 10);
-    await Promise.all(work);
-    clearInterval(events);
-    expect(ranges).toBeGreaterThanOrEqual(10);
-    expect(delays.length).toBeGreaterThan(20);
-    // Client, server and timer share this loop; a range alone is 10 MB to copy.
-    expect(delays.sort((a, b) => a - b)[Math.floor(delays.length * 0.5)]).toBeLessThan(100);
-    expect(delays.at(-1)).toBeLessThan(1000);
+    await Promise.all(ranges);
+    expect(arrivals).toEqual(["event", ...Array.from({ length: rangeCount }, () => "range")]);
   });
 });
