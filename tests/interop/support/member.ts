@@ -123,6 +123,11 @@ export class Member {
     return pid;
   }
 
+  /** Whether the process was started and has not ended by itself. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
   /** Starts the process over the existing data directory. Returns the milliseconds until it answered as ready. */
   async boot(): Promise<number> {
     const startedMs = performance.now();

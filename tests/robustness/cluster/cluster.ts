@@ -1,11 +1,12 @@
 /** A cluster of real processes on this machine, ours or Go's, each behind a proxy if asked. */
 
-import { rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EtcdClient } from "@etcd-ts/client";
 import { freePort, Member } from "../../interop/support/member.js";
 import { PeerLink } from "../proxy/peer-link.js";
-import { repository } from "../support/shim.js";
+import { FaultyDisk, repository } from "../support/shim.js";
 
 /** Who wrote the program. */
 export type Kind = "ours" | "go";
@@ -20,6 +21,8 @@ export interface ClusterOptions {
   readonly kinds: readonly Kind[];
   /** A proxy in front of each peer port. */
   readonly proxied?: boolean;
+  /** Each member runs on a disk that can be made to fail; needs a C compiler. */
+  readonly faultyDisks?: boolean;
   readonly flags?: readonly string[];
   /** Of peer URLs; `https` needs flags that name certificates. */
   readonly scheme?: "http" | "https";
@@ -32,6 +35,7 @@ export interface ClusterMember {
   readonly process: Member;
   readonly peerUrl: string;
   readonly link: PeerLink | undefined;
+  readonly disk: FaultyDisk | undefined;
   /** Talks to this member only. */
   readonly client: EtcdClient;
   id: bigint;
@@ -52,6 +56,8 @@ export class Cluster {
   readonly #options: ClusterOptions;
   readonly #members: ClusterMember[] = [];
   #named = 0;
+  /** Parent of the faulty disks. */
+  #disks: string | undefined;
 
   private constructor(options: ClusterOptions) {
     this.#options = options;
@@ -171,6 +177,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     await Promise.all(this.#members.splice(0).map(dispose));
+    if (this.#disks !== undefined) rmSync(this.#disks, { recursive: true, force: true });
   }
 
   async #place(kind: Kind): Promise<Place> {
@@ -188,10 +195,13 @@ export class Cluster {
 
   async #start(place: Place, initial: string, state: "new" | "existing"): Promise<ClusterMember> {
     const { name, kind, peerPort, peerUrl, link } = place;
+    const disk = this.#options.faultyDisks === true ? this.#makeDisk(name) : undefined;
     const process = await Member.start({
       name,
-      command: commands[kind],
+      command:
+        disk === undefined ? commands[kind] : ["env", ...variables(disk.faulty.environment()), ...commands[kind]],
       flags: [
+        ...(disk === undefined ? [] : ["--data-dir", disk.data]),
         ...["--listen-peer-urls", `${this.#options.scheme ?? "http"}://127.0.0.1:${peerPort}`],
         ...["--initial-advertise-peer-urls", peerUrl],
         ...["--initial-cluster", initial, "--initial-cluster-state", state],
@@ -200,7 +210,14 @@ export class Cluster {
       readyTimeoutMs: 30_000,
     });
     const client = new EtcdClient({ endpoints: [process.endpoint], dialTimeoutMs: 1000 });
-    return { name, kind, process, peerUrl, link, client, id: 0n };
+    return { name, kind, process, peerUrl, link, disk: disk?.faulty, client, id: 0n };
+  }
+
+  #makeDisk(name: string): { readonly faulty: FaultyDisk; readonly data: string } {
+    this.#disks ??= mkdtempSync(join(tmpdir(), "etcd-disks-"));
+    const directory = join(this.#disks, name);
+    mkdirSync(directory);
+    return { faulty: new FaultyDisk(directory, `${directory}.control`), data: join(directory, "data") };
   }
 
   async #learnIds(): Promise<void> {
@@ -209,6 +226,10 @@ export class Cluster {
       member.id = members.find(({ peerUrls }) => peerUrls.includes(member.peerUrl))?.id ?? 0n;
     }
   }
+}
+
+function variables(environment: Readonly<Record<string, string>>): string[] {
+  return Object.entries(environment).map(([name, value]) => `${name}=${value}`);
 }
 
 async function dispose(member: ClusterMember): Promise<void> {

@@ -1,8 +1,8 @@
-/** Compiles the preloaded shim (shim/power-loss.c) and gives the environment a process needs to run under it. */
+/** Compiles the preloaded shims (shim/*.c) and gives the environment a process needs to run under one. */
 
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, realpathSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,10 +19,10 @@ export interface ShimOptions {
   readonly killAt?: number;
 }
 
-/** Variables to add to the environment of a process. Needs gcc, the first time. */
+/** Variables to add to the environment of a process, for shim/power-loss.c. Needs gcc, the first time. */
 export function shimEnvironment(options: ShimOptions): Record<string, string> {
   return {
-    LD_PRELOAD: shimLibrary(),
+    LD_PRELOAD: shimLibrary("power-loss"),
     SHIM_DIRECTORY: realpathSync(options.directory),
     SHIM_LOG: options.log,
     SHIM_FAIL_SYNC: `${options.failSync ?? 0}`,
@@ -38,11 +38,45 @@ export const repository: string = execFileSync("git", ["rev-parse", "--show-topl
   encoding: "utf8",
 }).trim();
 
-let built: string | undefined;
+/** What is wrong with a disk: syncs that do not return, take longer, or writes that find no room. */
+export type DiskFault = "hold" | `slow ${number}` | "full";
 
-function shimLibrary(): string {
-  if (built !== undefined) return built;
-  const source = join(repository, "tests/robustness/shim/power-loss.c");
+/** The disk of a process under shim/disk-faults.c. */
+export class FaultyDisk {
+  readonly #directory: string;
+  readonly #control: string;
+
+  /** Both exist, or their parents do; `control` lies outside of the directory. */
+  constructor(directory: string, control: string) {
+    this.#directory = realpathSync(directory);
+    this.#control = control;
+    this.fault = undefined;
+  }
+
+  /** Takes effect at once. */
+  set fault(fault: DiskFault | undefined) {
+    const next = `${this.#control}.next`;
+    writeFileSync(next, fault ?? "");
+    renameSync(next, this.#control);
+  }
+
+  /** Variables to add to the environment of the process. Needs gcc, the first time. */
+  environment(): Record<string, string> {
+    return {
+      LD_PRELOAD: shimLibrary("disk-faults"),
+      SHIM_DIRECTORY: this.#directory,
+      SHIM_CONTROL: this.#control,
+      UV_USE_IO_URING: "0",
+    };
+  }
+}
+
+const built = new Map<string, string>();
+
+function shimLibrary(name: "power-loss" | "disk-faults"): string {
+  const known = built.get(name);
+  if (known !== undefined) return known;
+  const source = join(repository, `tests/robustness/shim/${name}.c`);
   const hash = createHash("sha256").update(readFileSync(source)).digest("hex").slice(0, 16);
   const library = join(tmpdir(), `etcd-ts-shim-${hash}.so`);
   if (!existsSync(library)) {
@@ -50,6 +84,6 @@ function shimLibrary(): string {
     execFileSync("gcc", ["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", building, source, "-ldl"]);
     renameSync(building, library);
   }
-  built = library;
+  built.set(name, library);
   return library;
 }

@@ -232,6 +232,8 @@ export class Member {
       log: parts.log,
       writer: new MeasuredLog(parts.wal, parts.clock, parts.metrics),
       clock: parts.clock,
+      logger: parts.logger,
+      electionTimeoutMs: this.electionTimeoutMs,
       proposalBatchBytesMax,
       events: {
         softStateChanged: (state) => this.#softStateChanged(state),
@@ -246,8 +248,9 @@ export class Member {
           });
         },
         send: (messages) => parts.transport?.send(messages),
-        proposalDropped: (key) => {
-          this.#proposals.settle(key, { kind: "failed", refusal: proposalDropped });
+        proposalDropped: (key, reason) => {
+          const refusal = reason === "no leader" ? "noLeader" : proposalDropped;
+          this.#proposals.settle(key, { kind: "failed", refusal });
         },
         failed: (error) => parts.failed(error),
         beforeTurn: () => this.#reads.startRound(),
@@ -371,11 +374,11 @@ export class Member {
 
   /** 0n while none is known. */
   get leader(): bigint {
-    return this.#loop.softState.lead;
+    return this.#loop.isSuspended ? 0n : this.#loop.softState.lead;
   }
 
   get isLeader(): boolean {
-    return this.#loop.isLeader;
+    return this.#loop.isLeader && !this.#loop.isSuspended;
   }
 
   get isLearner(): boolean {
@@ -483,6 +486,7 @@ export class Member {
    */
   propose(field: InternalField, request: Uint8Array, done: ProposalDone): void {
     if (this.#stopped) return done({ kind: "failed", refusal: "stopped" });
+    if (this.#loop.isSuspended) return done({ kind: "failed", refusal: "noLeader" });
     const { metrics } = this.#parts;
     const isOverloaded = this.#committedIndex > this.#applier.index + applyLagMax || this.#proposals.full;
     if (isOverloaded) {
@@ -501,8 +505,8 @@ export class Member {
 
   /** Proposes a configuration change and waits until it is in force, or for good: returns a function that gives up. */
   proposeConfChange(change: Omit<ConfChange, "id">, done: (outcome: ConfChangeOutcome) => void): () => void {
-    if (this.#confChanges.full) {
-      done({ kind: "refused", reason: "requestTooManyRequests" });
+    if (this.#loop.isSuspended || this.#confChanges.full) {
+      done({ kind: "refused", reason: this.#loop.isSuspended ? "noLeader" : "requestTooManyRequests" });
       return () => {};
     }
     const suffix = this.ids.nextSuffix();
@@ -578,6 +582,7 @@ export class Member {
 
   /** Calls `done` once reading the local state is linearizable, or with the reason why it is not. */
   linearizableRead(done: ReadDone): void {
+    if (this.#loop.isSuspended) return done("noLeader");
     this.#reads.read(done);
     this.#loop.poke();
   }

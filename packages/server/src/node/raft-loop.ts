@@ -6,7 +6,8 @@
  * Raft runs with asynchronous storage writes: what must be durable before it is said (votes, append answers, this
  * member's own acknowledgement) travels as the `responses` of a write and is delivered when that write is synced, while
  * heartbeats and appends to followers go out meanwhile. One write is under way at a time; everything that comes in
- * during it becomes the next one. So a slow disk makes batches larger and never delays a tick.
+ * during it becomes the next one. So a slow disk makes batches larger and never delays a tick; what happens when it hangs is
+ * told in disk-stall.ts.
  *
  * Nothing here decides; order is what it guarantees:
  * 1. a batch's entries are in the WAL, synced, and in `log` before its responses are delivered;
@@ -23,6 +24,7 @@ import {
   localAppendThread,
   localApplyThread,
   type Message,
+  MessageType,
   type NodeId,
   none,
   RaftState,
@@ -33,8 +35,9 @@ import {
   type SnapshotMetadata,
   type SoftState,
 } from "@etcd-ts/raft";
-import type { Clock } from "../env.js";
+import type { Clock, Logger } from "../env.js";
 import { inLoopBytesMax } from "../wal/wal.js";
+import { DiskStall } from "./disk-stall.js";
 
 /** The log as raft reads it; the loop appends to it what the WAL has made durable. */
 export interface DurableLog {
@@ -63,8 +66,8 @@ export interface RaftLoopEvents {
   /** A snapshot received from the leader is persisted in the WAL and must replace the state machine's state. */
   snapshotPersisted(snapshot: Snapshot, installed: () => void): void;
   send(messages: readonly Message[]): void;
-  /** Raft refused a proposal. */
-  proposalDropped(key: number): void;
+  /** Raft refused a proposal, or never saw it, since nobody leads and this member's disk hangs. */
+  proposalDropped(key: number, reason: "by raft" | "no leader"): void;
   /** The member cannot go on: its log could not be written, or is not what the cluster relies on. */
   failed(error: Error): void;
   /** Before each turn's decisions: reads that wait for a round ask for it here. */
@@ -78,7 +81,9 @@ export interface RaftLoopOptions {
   readonly log: DurableLog;
   readonly writer: LogWriter;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly events: RaftLoopEvents;
+  readonly electionTimeoutMs: number;
   /** Encoded bytes of proposals in one message to raft. */
   readonly proposalBatchBytesMax: number;
 }
@@ -102,8 +107,7 @@ export class RaftLoop {
   #turnPending = false;
   #stopped = false;
   #softState: SoftState = { lead: none, raftState: RaftState.follower };
-  /** Milliseconds on the clock when the write under way began; undefined when none is. */
-  #writeStartedAt: number | undefined;
+  readonly #stall: DiskStall;
   /** Running average. */
   #inLoopWriteMs = 0;
   /** Set while this member is the only voter: then a write in the loop delays nobody but its own clients. */
@@ -116,6 +120,7 @@ export class RaftLoop {
     this.#clock = options.clock;
     this.#events = options.events;
     this.#batchBytesMax = options.proposalBatchBytesMax;
+    this.#stall = new DiskStall(options);
   }
 
   get softState(): SoftState {
@@ -130,13 +135,14 @@ export class RaftLoop {
     return this.#proposals.length;
   }
 
-  get writeStartedAt(): number | undefined {
-    return this.#writeStartedAt;
+  /** The disk hangs and nobody leads: what is proposed now would only wait. */
+  get isSuspended(): boolean {
+    return this.#stall.isSuspended;
   }
 
   tick(): void {
     if (this.#stopped) return;
-    this.#raft.tick();
+    if (this.#stall.beforeTick()) this.#raft.tick();
     this.poke();
   }
 
@@ -146,7 +152,7 @@ export class RaftLoop {
   }
 
   step(message: Message): void {
-    if (this.#stopped) return;
+    if (this.#stopped || (this.isSuspended && isRequest(message))) return;
     const refusal = this.#raft.step(message);
     if (refusal !== undefined && isFatalRefusal(refusal)) this.#fail(new Error(refusal.message));
     this.poke();
@@ -229,6 +235,9 @@ export class RaftLoop {
   }
 
   #flushProposals(): void {
+    if (this.isSuspended) {
+      for (const { key } of this.#proposals.splice(0)) this.#events.proposalDropped(key, "no leader");
+    }
     if (this.#softState.lead === none) return;
     while (this.#proposals.length > 0) {
       let count = 0;
@@ -240,7 +249,7 @@ export class RaftLoop {
       }
       const batch = this.#proposals.splice(0, count);
       const refusal = this.#raft.proposeMany(batch.map((proposal) => proposal.data));
-      if (refusal !== undefined) for (const { key } of batch) this.#events.proposalDropped(key);
+      if (refusal !== undefined) for (const { key } of batch) this.#events.proposalDropped(key, "by raft");
     }
   }
 
@@ -257,7 +266,12 @@ export class RaftLoop {
       else if (message.to === localApplyThread) this.#apply(message);
       else toPeers.push(message);
     }
-    if (toPeers.length > 0) this.#events.send(toPeers);
+    if (toPeers.length > 0) this.#send(toPeers);
+  }
+
+  /** A suspended leader says nothing, so that the others look for another one. */
+  #send(messages: readonly Message[]): void {
+    if (!this.isLeader || !this.isSuspended) this.#events.send(messages);
   }
 
   #apply(message: Message): void {
@@ -307,12 +321,11 @@ export class RaftLoop {
   #startWrite(): void {
     if (this.#writing || this.#appendWork.length === 0) return;
     this.#writing = true;
-    this.#writeStartedAt = this.#clock.now();
+    this.#stall.writeBegan();
     const work = this.#takeWork();
     this.#write(work).then(
       () => {
         this.#writing = false;
-        this.#writeStartedAt = undefined;
         if (this.#stopped) return;
         this.#finishWrite(work);
         this.poke();
@@ -324,6 +337,7 @@ export class RaftLoop {
   async #write(work: AppendWork): Promise<void> {
     if (work.snapshot !== undefined) await this.#writer.saveReceivedSnapshot(work.snapshot.metadata);
     await this.#writer.save(work.hardState, work.entries);
+    this.#stall.writeEnded();
     const snapshot = work.snapshot;
     if (snapshot === undefined || this.#stopped) return;
     this.#log.applySnapshot(snapshot);
@@ -364,6 +378,11 @@ interface AppendWork {
   readonly hardState: HardState | undefined;
   readonly entries: readonly Entry[];
   readonly snapshot: Snapshot | undefined;
+}
+
+/** What members ask of a leader. */
+function isRequest({ type }: Message): boolean {
+  return type === MessageType.prop || type === MessageType.readIndex;
 }
 
 /** Framing adds less than this to an entry's data. */

@@ -1,0 +1,138 @@
+/** What can be wrong with one member of a cluster, or with its links, while the others must keep serving. */
+
+import type { DiskFault } from "../support/shim.js";
+import { type Cluster, type ClusterMember, type ClusterOptions, delay } from "./cluster.js";
+
+export interface Fault {
+  readonly name: string;
+  /** Whom it hits. */
+  readonly victim: "leader" | "follower";
+  /** What the cluster must be made of. */
+  readonly needs: Pick<ClusterOptions, "proxied" | "faultyDisks">;
+  /** Milliseconds from the fault on within which another member must lead; undefined = the leader may stay. */
+  readonly otherLeadsWithinMs?: number;
+  /** The victim may end; an operator starts it again when the fault is over. */
+  readonly mayEnd?: true;
+  /** How long it lasts, in a sample and in full; milliseconds. */
+  readonly lastsMs: { readonly sample: number; readonly full: number };
+  /** Longest time without an acknowledged put on the others; milliseconds. */
+  readonly gapMaxMs: number;
+  /** Makes it happen; returns what ends it. */
+  inject(cluster: Cluster, victim: ClusterMember): () => void | Promise<void>;
+}
+
+/** An election takes one to two election timeouts, twice that if votes are split; the rest is a busy machine. */
+const electionMaxMs = 8000;
+
+export const faults: readonly Fault[] = [
+  diskFault("stalled-disk-of-leader", "leader", "hold", {
+    otherLeadsWithinMs: electionMaxMs,
+    lastsMs: { sample: 10_000, full: 30_000 },
+  }),
+  diskFault("stalled-disk-of-follower", "follower", "hold", { lastsMs: { sample: 5000, full: 30_000 } }),
+  diskFault("slow-disk-of-leader", "leader", "slow 300"),
+  diskFault("slow-disk-of-follower", "follower", "slow 300"),
+  diskFault("full-disk-of-leader", "leader", "full", { otherLeadsWithinMs: electionMaxMs, mayEnd: true }),
+  diskFault("full-disk-of-follower", "follower", "full", { mayEnd: true }),
+  {
+    name: "paused-leader",
+    victim: "leader",
+    needs: {},
+    otherLeadsWithinMs: electionMaxMs,
+    lastsMs: { sample: 5000, full: 5000 },
+    gapMaxMs: electionMaxMs,
+    inject: (_cluster, victim) => {
+      const { pid } = victim.process;
+      process.kill(pid, "SIGSTOP");
+      return () => void process.kill(pid, "SIGCONT");
+    },
+  },
+  {
+    name: "leader-is-not-heard",
+    victim: "leader",
+    needs: { proxied: true },
+    otherLeadsWithinMs: electionMaxMs,
+    lastsMs: { sample: 5000, full: 15_000 },
+    gapMaxMs: electionMaxMs,
+    inject: (cluster, victim) => {
+      victim.link?.hold({ direction: "out" });
+      for (const other of cluster.others(victim))
+        other.link?.hold({ dialler: victim.id.toString(16), direction: "in" });
+      return () => flow(cluster);
+    },
+  },
+  {
+    name: "leader-hears-nobody",
+    victim: "leader",
+    needs: { proxied: true },
+    otherLeadsWithinMs: electionMaxMs,
+    lastsMs: { sample: 5000, full: 15_000 },
+    gapMaxMs: electionMaxMs,
+    inject: (cluster, victim) => {
+      victim.link?.hold({ direction: "in" });
+      for (const other of cluster.others(victim))
+        other.link?.hold({ dialler: victim.id.toString(16), direction: "out" });
+      return () => flow(cluster);
+    },
+  },
+  {
+    name: "follower-hears-nobody",
+    victim: "follower",
+    needs: { proxied: true },
+    lastsMs: { sample: 5000, full: 15_000 },
+    gapMaxMs: electionMaxMs,
+    inject: (cluster, victim) => {
+      victim.link?.hold({ direction: "in" });
+      for (const other of cluster.others(victim))
+        other.link?.hold({ dialler: victim.id.toString(16), direction: "out" });
+      return () => flow(cluster);
+    },
+  },
+  {
+    name: "flapping-links",
+    victim: "leader",
+    needs: { proxied: true },
+    lastsMs: { sample: 5000, full: 30_000 },
+    gapMaxMs: electionMaxMs,
+    inject: (cluster) => {
+      let isOver = false;
+      const flapping = (async () => {
+        for (let i = 0; !isOver; i++) {
+          cluster.members[i % cluster.members.length]?.link?.cut();
+          await delay(150);
+        }
+      })();
+      return () => {
+        isOver = true;
+        return flapping;
+      };
+    },
+  },
+];
+
+function diskFault(
+  name: string,
+  victim: Fault["victim"],
+  kind: DiskFault,
+  rest: Partial<Pick<Fault, "otherLeadsWithinMs" | "mayEnd" | "lastsMs">> = {},
+): Fault {
+  return {
+    lastsMs: { sample: 5000, full: 15_000 },
+    ...rest,
+    name,
+    victim,
+    needs: { faultyDisks: true },
+    gapMaxMs: electionMaxMs,
+    inject: (_cluster, { disk }) => {
+      if (disk === undefined) throw new Error("the cluster has no faulty disks");
+      disk.fault = kind;
+      return () => {
+        disk.fault = undefined;
+      };
+    },
+  };
+}
+
+function flow(cluster: Cluster): void {
+  for (const { link } of cluster.members) link?.hold();
+}
