@@ -39,6 +39,7 @@ export const serverFences: Readonly<Record<string, readonly string[]>> = {
   platform: ["node", "rpc"],
   rpc: ["platform", "wal"],
   snapshot: ["http", "node", "peers", "platform", "rpc"],
+  tls: ["backend", "bbolt", "http", "metrics", "node", "peers", "platform", "rpc", "snapshot", "wal"],
   wal: ["backend", "bbolt", "http", "node", "peers", "platform", "rpc", "snapshot"],
 };
 

@@ -1,48 +1,23 @@
 /** Members that talk over TLS and demand each other's certificates. */
 
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Authority } from "../interop/support/authority.js";
 import { Cluster, type ClusterMember } from "../robustness/cluster/cluster.js";
 
 const directory = mkdtempSync(join(tmpdir(), "etcd-peer-tls-"));
 const file = (name: string): string => join(directory, name);
+let authority: Authority;
 let cluster: Cluster;
 
-function openssl(...args: string[]): void {
-  execFileSync("openssl", args, { stdio: "pipe" });
-}
-
-const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-
-function makeAuthority(name: string): void {
-  openssl(
-    ...["req", "-x509", ...newKey, "-days", "2", "-subj", `/CN=${name}`],
-    ...["-keyout", file(`${name}.key`), "-out", file(`${name}.crt`)],
-  );
-}
-
-/** A certificate of 127.0.0.1, good for both roles. */
-function makeCertificate(name: string, authority: string): void {
-  const request = file(`${name}.csr`);
-  const extensions = file(`${name}.ext`);
-  writeFileSync(extensions, "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n");
-  openssl("req", "-new", ...newKey, "-subj", `/CN=${name}`, "-keyout", file(`${name}.key`), "-out", request);
-  openssl(
-    ...["x509", "-req", "-in", request, "-days", "2", "-extfile", extensions, "-out", file(`${name}.crt`)],
-    ...["-CA", file(`${authority}.crt`), "-CAkey", file(`${authority}.key`), "-CAcreateserial"],
-  );
-}
-
 beforeAll(async () => {
-  makeAuthority("authority");
-  makeAuthority("stranger");
-  makeCertificate("member", "authority");
-  makeCertificate("intruder", "stranger");
+  authority = new Authority(directory, "authority");
+  authority.sign("member");
+  new Authority(directory, "stranger").sign("intruder");
   cluster = await Cluster.start({
     kinds: ["ours", "ours", "ours"],
     scheme: "https",
@@ -98,7 +73,7 @@ test("who shows no certificate, or another authority's, is not answered", async 
 test("certificates are read again", async () => {
   const member = cluster.members[0]!;
   const { serial } = await ask(member, "member");
-  makeCertificate("renewed", "authority");
+  authority.sign("renewed");
   for (const kind of ["key", "crt"]) renameSync(file(`renewed.${kind}`), file(`member.${kind}`));
   const renewed = await ask(member, "member");
   expect(renewed.status).toBe(200);

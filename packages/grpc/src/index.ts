@@ -16,5 +16,5 @@ export { type ConnectionLimits, clientLimits, type KeepaliveLimits, serverLimits
 export type { HttpBodyReceiver, HttpExchange, HttpHandler, HttpHeaders } from "./http.js";
 export { connectInProcess, type InProcessConnection, type InProcessScheduler } from "./in-process.js";
 export { type ChannelOptions, type ChannelState, GrpcChannel } from "./node/channel.js";
-export { GrpcServer, type GrpcServerOptions, type ListenTarget } from "./node/server.js";
+export { GrpcServer, type GrpcServerOptions, type ListenTarget, type TlsGuard } from "./node/server.js";
 export { GrpcError, type UnaryAnswer, type UnaryRequest, unary } from "./unary.js";

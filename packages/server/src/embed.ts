@@ -8,10 +8,10 @@
 
 import { limits as apiLimits } from "@etcd-ts/api";
 import { GrpcServer, type ListenTarget } from "@etcd-ts/grpc";
+import type { MemberUrl } from "@etcd-ts/store";
 import { BootstrapError } from "./config/bootstrap-error.js";
 import { configFromFlags } from "./config/load-config.js";
 import type { MemberConfig } from "./config/member-config.js";
-import type { MemberUrl } from "./config/member-url.js";
 import type { Env } from "./env.js";
 import { createClientHandler, createMetricsHandler, type HandlerParts, versionBody } from "./http/client-handler.js";
 import { createGateway } from "./http/gateway.js";
@@ -29,7 +29,8 @@ import { createNodeEnv } from "./platform/env.js";
 import { createNetwork } from "./platform/network.js";
 import { processFacts } from "./platform/process-facts.js";
 import { registerProcessMetrics } from "./platform/process-metrics.js";
-import { peerTls, serverTls } from "./platform/tls.js";
+import { withSelfSigned } from "./platform/self-signed.js";
+import { peerTls, serverTls, tlsGuard } from "./platform/tls.js";
 import { HealthService } from "./rpc/health.js";
 import { memberServices } from "./rpc/services.js";
 import { serverVersion } from "./version.js";
@@ -43,7 +44,8 @@ export interface Etcd {
 }
 
 export interface StartOptions {
-  readonly env?: Env;
+  /** Without its network, that is made from the member's certificates. */
+  readonly env?: Omit<Env, "network"> & Partial<Pick<Env, "network">>;
   /** The member could not go on; it answers nothing any more. By default the process exits. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -60,8 +62,10 @@ export async function startEtcd(flags: Readonly<Record<string, string>>, options
   throw new BootstrapError(loaded.kind === "refused" ? loaded.error : loaded.text);
 }
 
-export async function startMember(config: MemberConfig, options: StartOptions = {}): Promise<Etcd> {
-  const env = options.env ?? { ...createNodeEnv({ logLevel: "info" }), network: createNetwork(peerTls(config)) };
+export async function startMember(given: MemberConfig, options: StartOptions = {}): Promise<Etcd> {
+  const platform = options.env ?? createNodeEnv({ logLevel: "info" });
+  const config = withSelfSigned(given, platform.logger);
+  const env: Env = { network: createNetwork(peerTls(config, platform)), ...platform };
   let stopped = false;
   const failed = (error: Error): void => {
     if (stopped) return;
@@ -157,14 +161,14 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
     );
     member.start();
     versionMonitor.start();
-    for (const url of config.listenMetricsUrls) await metricsServer.listen(target(url, config));
+    for (const url of config.listenMetricsUrls) await metricsServer.listen(target(url, config, env));
     await publishAttributes(
       member,
       { name: config.name, clientUrls: config.advertiseClientUrls.map((url) => url.text) },
       () => stopped,
     );
     for (const url of config.listenClientUrls) {
-      await server.listen(target(url, config));
+      await server.listen(target(url, config, env));
       env.logger.log("info", "serving client traffic", { traffic: "grpc+http", address: `${url.host}:${url.port}` });
     }
     env.logger.log("info", "ready to serve client requests");
@@ -175,8 +179,11 @@ export async function startMember(config: MemberConfig, options: StartOptions = 
   return { clientUrls: config.advertiseClientUrls.map((url) => url.text), member, close };
 }
 
-function target(url: MemberUrl, config: MemberConfig): ListenTarget {
-  const tls = url.scheme === "https" || url.scheme === "unixs" ? { tls: serverTls(config.clientTls, config) } : {};
+function target(url: MemberUrl, config: MemberConfig, env: Env): ListenTarget {
+  const { clientTls } = config;
+  const isSecure = url.scheme === "https" || url.scheme === "unixs";
+  const guard = tlsGuard(clientTls, env, { endpoint: "client", checksAddress: false });
+  const tls = isSecure ? { tls: () => serverTls(clientTls, config), guard } : {};
   if (url.scheme === "unix" || url.scheme === "unixs") return { path: url.host, ...tls };
   return { host: url.host, port: Number(url.port), ...tls };
 }

@@ -180,6 +180,22 @@ export interface Network {
   serve(url: string, handler: (request: ServedRequest) => void): Promise<Listener>;
 }
 
+export interface ServiceRecord {
+  /** A host's name, perhaps with the dot of the root behind it. */
+  readonly target: string;
+  readonly port: number;
+}
+
+/** The name service. Every method rejects when there is no answer, or when the answer is that there is no such name. */
+export interface Dns {
+  /** SRV records of a name such as `_etcd-server._tcp.example.com`, the preferred ones first. */
+  services(name: string): Promise<readonly ServiceRecord[]>;
+  /** IP addresses of a host; an address is its own. */
+  addresses(host: string): Promise<readonly string[]>;
+  /** Names of an IP address. */
+  names(address: string): Promise<readonly string[]>;
+}
+
 export interface Env {
   readonly clock: Clock;
   readonly random: Random;
@@ -187,6 +203,7 @@ export interface Env {
   /** Opens the database in a directory, made if missing. Throws `DiskError`. */
   openDatabase(directory: string, options?: DatabaseOptions): Database;
   readonly network: Network;
+  readonly dns: Dns;
   readonly digest: Digest;
   readonly logger: Logger;
   readonly process: ProcessPort;

@@ -7,8 +7,6 @@ import type { MemberConfig } from "./config/member-config.js";
 import { startMember } from "./embed.js";
 import { createNodeEnv } from "./platform/env.js";
 import { defaultHost } from "./platform/host.js";
-import { createNetwork } from "./platform/network.js";
-import { peerTls } from "./platform/tls.js";
 import { serverVersion } from "./version.js";
 
 const loaded = loadConfig({
@@ -44,15 +42,12 @@ switch (loaded.kind) {
     const level = loaded.config.log.level;
     const env = createNodeEnv({ logLevel: level === "panic" || level === "fatal" ? "error" : level });
     for (const note of loaded.notes) env.logger.log(note.level, note.message, note.fields);
-    await run(loaded.config, { ...env, network: createNetwork(peerTls(loaded.config)) });
+    await run(loaded.config, env);
     break;
   }
 }
 
-async function run(
-  config: MemberConfig,
-  env: NonNullable<NonNullable<Parameters<typeof startMember>[1]>["env"]>,
-): Promise<void> {
+async function run(config: MemberConfig, env: ReturnType<typeof createNodeEnv>): Promise<void> {
   let stopping = false;
   try {
     const etcd = await startMember(config, { env });

@@ -43,6 +43,13 @@ export interface SimEnvOptions {
   exited(code: number): void;
 }
 
+/** Machines here are known by their addresses only. */
+const noNames: Env["dns"] = {
+  services: async (name) => Promise.reject(new Error(`lookup ${name}: no such host`)),
+  addresses: async (host) => Promise.reject(new Error(`lookup ${host}: no such host`)),
+  names: async (address) => Promise.reject(new Error(`lookup ${address}: no such host`)),
+};
+
 export function createSimEnv(options: SimEnvOptions): Env {
   const { incarnation, machine, random, fabric, diskFaults, logger } = options;
   const { world } = incarnation;
@@ -69,6 +76,7 @@ export function createSimEnv(options: SimEnvOptions): Env {
       return new SimDatabase(content, incarnation, random.split("database"), () => diskFaults().latencyMs * 4);
     },
     network: fabric.connect(machine.host, incarnation),
+    dns: noNames,
     digest,
     logger,
     process: { exit: (code) => options.exited(code), onSignal: () => {} },

@@ -77,7 +77,7 @@ export {
   refusePromote,
   refuseRemove,
 } from "./membership/strict-reconfig.js";
-export { parseUrls, type UrlsResult } from "./membership/urls.js";
+export { type MemberUrl, parseUrl, parseUrls, type UrlResult, type UrlsResult } from "./membership/urls.js";
 export { MemoryBackend, type MemoryBackendOptions } from "./memory-backend.js";
 export { Budget, runToEnd, type Task } from "./mvcc/budget.js";
 export type { Completion } from "./mvcc/compactor.js";

@@ -11,5 +11,6 @@ export function peerOf(socket: Socket): PeerInfo {
   if (!(socket instanceof TLSSocket)) return { address, tls: false, commonName: undefined };
   const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
   const commonName = certificate?.subject?.CN;
-  return { address, tls: true, commonName: Array.isArray(commonName) ? commonName[0] : commonName };
+  // Of several the last one counts, as in Go.
+  return { address, tls: true, commonName: Array.isArray(commonName) ? commonName.at(-1) : commonName };
 }

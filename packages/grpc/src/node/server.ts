@@ -1,7 +1,7 @@
 /** A gRPC server on Node's sockets: TCP, unix sockets and TLS; HTTP/1.1 on the same port goes to `node:http`. */
 import type { Server as HttpServer } from "node:http";
 import { type AddressInfo, createServer, type ListenOptions, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions, type Server as TlsServer } from "node:tls";
 import type { ServiceTable } from "../call.js";
 import { type GrpcServices, grpcServices } from "../core/grpc-request.js";
 import { type ConnectionLimits, serverLimits } from "../core/limits.js";
@@ -31,7 +31,17 @@ export interface GrpcServerOptions {
 
 /** Where to listen: `{ host, port }` or `{ path }` of a unix socket; with `tls`, over TLS. */
 export interface ListenTarget extends Pick<ListenOptions, "host" | "port" | "path"> {
-  readonly tls?: TlsOptions;
+  /** A function is asked before each handshake, so that certificates can be rotated; it throws when it has none. */
+  readonly tls?: TlsOptions | (() => TlsOptions);
+  readonly guard?: TlsGuard;
+}
+
+/** Has its say about TLS connections when their handshake has ended. */
+export interface TlsGuard {
+  /** False = the connection is closed. Must not reject. */
+  admits(socket: TLSSocket): Promise<boolean>;
+  /** Told of a handshake that failed; the socket is closed. */
+  handshakeFailed(error: Error, socket: TLSSocket): void;
 }
 
 export class GrpcServer {
@@ -69,9 +79,9 @@ export class GrpcServer {
 
   /** Starts listening; rejects with the system's error. The result is the address bound. */
   async listen(target: ListenTarget): Promise<AddressInfo | string> {
-    const { tls, ...where } = target;
+    const { tls, guard, ...where } = target;
     const server = tls === undefined ? createServer() : this.#createTlsServer(tls);
-    this.attach(server);
+    this.attach(server, guard);
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
       server.listen(where, () => {
@@ -83,19 +93,17 @@ export class GrpcServer {
   }
 
   /** Serves the connections of a `net` or `tls` server, which `close` will close. */
-  attach(server: Server): void {
+  attach(server: Server, guard?: TlsGuard): void {
     this.#listeners.add(server);
     server.on("close", () => this.#listeners.delete(server));
     // TLS servers emit "connection" too, before the handshake.
     if (isTlsServer(server)) {
       server.on("connection", (socket: Socket) => this.#onHandshake(socket));
       // Every handshake ends in exactly one of these two.
-      server.on("secureConnection", (socket: TLSSocket) => {
+      server.on("secureConnection", (socket: TLSSocket) => void this.#onSecure(socket, guard));
+      server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
         this.#handshakes--;
-        this.accept(socket);
-      });
-      server.on("tlsClientError", (_error: Error, socket: TLSSocket) => {
-        this.#handshakes--;
+        guard?.handshakeFailed(error, socket);
         socket.destroy();
       });
     } else server.on("connection", (socket: Socket) => this.accept(socket));
@@ -139,19 +147,31 @@ export class GrpcServer {
     this.#http1?.close();
   }
 
-  #createTlsServer(options: TlsOptions): Server {
-    return createTlsServer({
+  #createTlsServer(tls: TlsOptions | (() => TlsOptions)): Server {
+    const server = createTlsServer({
       ALPNProtocols: ["h2", "http/1.1"],
       minVersion: "TLSv1.2",
       handshakeTimeout: this.#handshakeTimeoutMs,
-      ...options,
+      ...(typeof tls === "function" ? tls() : tls),
     });
+    if (typeof tls === "function") readAgain(server, tls);
+    return server;
   }
 
   #onHandshake(socket: Socket): void {
     this.#handshakes++;
     // The handshake of a destroyed socket still ends, in an error.
     if (this.#handshakes > this.#handshakesMax || this.#sockets.size >= this.#connectionsMax) socket.destroy();
+  }
+
+  /** A connection that waits for the guard's word counts as one whose handshake is under way. */
+  async #onSecure(socket: TLSSocket, guard: TlsGuard | undefined): Promise<void> {
+    if (guard !== undefined) {
+      socket.on("error", () => socket.destroy());
+      if (!(await guard.admits(socket))) socket.destroy();
+    }
+    this.#handshakes--;
+    if (!socket.destroyed) this.accept(socket);
   }
 
   #serveHttp2(socket: Socket, received: Uint8Array | undefined): void {
@@ -210,6 +230,18 @@ export class GrpcServer {
     for (const socket of this.#sockets) if (!this.#http2Sockets.has(socket)) socket.destroy();
     for (const { connection } of [...this.#connections]) connection.close("the server is stopping");
   }
+}
+
+/** The options of a TLS server are asked for before each handshake. The callback for the client's name would not do: it is not called for addresses. */
+function readAgain(server: TlsServer, options: () => TlsOptions): void {
+  server.prependListener("connection", (socket: Socket) => {
+    try {
+      server.setSecureContext(options());
+    } catch {
+      // Files that are just being replaced: the client comes again.
+      socket.destroy();
+    }
+  });
 }
 
 function isTlsServer(server: Server): boolean {

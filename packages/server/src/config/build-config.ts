@@ -5,13 +5,15 @@
  */
 
 import { limits } from "@etcd-ts/api";
+import type { MemberUrl } from "@etcd-ts/store";
+import { cipherSuiteFault } from "../tls/cipher-suites.js";
 import { parseAutoCompaction } from "./auto-compaction.js";
 import type { Note } from "./environment.js";
 import { type FlagValues, parseFlagText } from "./flag-values.js";
 import { type FlagName, flagNames, flagTable } from "./flags.js";
 import { formatDuration } from "./go-values.js";
 import type { HostFacts, LogConfig, LogLevelName, MemberConfig, TlsFiles, TlsVersion } from "./member-config.js";
-import { isIpAddress, type MemberUrl, parseUrls } from "./member-url.js";
+import { isIpAddress, parseUrlList } from "./member-url.js";
 import { accepted, type Parsed, refused } from "./parsed.js";
 
 const electionMsMax = 50_000;
@@ -56,6 +58,8 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
   const clientTls = buildClientTls(values);
   const peerTls = buildPeerTls(values);
   checkTransport({ urls, clientTls, peerTls });
+  checkCertificates(peerTls);
+  checkCertificates(clientTls);
   checkSupport(values, notes);
   const name = values.get("name");
   if (name === "default") {
@@ -228,7 +232,7 @@ function reachable(
 ): readonly MemberUrl[] {
   const [first] = listening;
   if (!isDefault || defaultHost === undefined || first?.host !== "0.0.0.0") return advertised;
-  const result = parseUrls(`http://${defaultHost.includes(":") ? `[${defaultHost}]` : defaultHost}:${first.port}`);
+  const result = parseUrlList(`http://${defaultHost.includes(":") ? `[${defaultHost}]` : defaultHost}:${first.port}`);
   return result.kind === "ok" ? result.value : advertised;
 }
 
@@ -286,7 +290,32 @@ function buildTlsVersions(values: FlagValues): Pick<MemberConfig, "tlsMaxVersion
   if (tlsMinVersion === "TLS1.3" && tlsMaxVersion === "TLS1.2") {
     throw new Refusal(`min version (${tlsMinVersion}) is greater than max version (${tlsMaxVersion})`);
   }
+  const suites = values.get("cipher-suites");
+  if (tlsMinVersion === "TLS1.3" && suites.length > 0) {
+    throw new Refusal("cipher suites cannot be configured when only TLS1.3 is enabled");
+  }
+  for (const suite of suites) {
+    const fault = cipherSuiteFault(suite);
+    if (fault !== undefined) throw new Refusal(fault);
+  }
   return { tlsMinVersion: tlsMinVersion ?? "TLS1.2", tlsMaxVersion };
+}
+
+function checkCertificates(tls: TlsFiles): void {
+  const { certFile, keyFile, clientCertFile, clientKeyFile, allowedCommonNames, allowedHostnames } = tls;
+  if (certFile === "" && keyFile === "") return;
+  if ((clientCertFile === "") !== (clientKeyFile === "")) {
+    const found = `key: ${clientKeyFile}, cert: ${clientCertFile}]`;
+    throw new Refusal(`ClientKeyFile and ClientCertFile must both be present or both absent: ${found}`);
+  }
+  if (allowedCommonNames.length > 0 && allowedHostnames.length > 0) {
+    const both = `cns=[${quoted(allowedCommonNames)}], hostnames=[${quoted(allowedHostnames)}]`;
+    throw new Refusal(`AllowedCNs and AllowedHostnames are mutually exclusive (${both})`);
+  }
+}
+
+function quoted(texts: readonly string[]): string {
+  return texts.map((text) => JSON.stringify(text)).join(" ");
 }
 
 function parseTlsVersion(text: string): TlsVersion | undefined {
@@ -308,6 +337,8 @@ function buildClientTls(values: FlagValues): TlsFiles {
     allowedCommonNames: [],
     allowedHostnames: values.get("client-cert-allowed-hostname"),
     skipClientSanVerification: false,
+    isSelfSigned: false,
+    serverName: "",
   };
 }
 
@@ -324,6 +355,8 @@ function buildPeerTls(values: FlagValues): TlsFiles {
     allowedCommonNames: values.get("peer-cert-allowed-cn"),
     allowedHostnames: values.get("peer-cert-allowed-hostname"),
     skipClientSanVerification: values.get("peer-skip-client-san-verification"),
+    isSelfSigned: false,
+    serverName: "",
   };
 }
 
@@ -383,36 +416,4 @@ function buildBcryptCost(values: FlagValues, notes: Note[]): number {
   if (cost >= bcryptCostMin && cost <= bcryptCostMax) return cost;
   notes.push({ level: "warn", message: "use default bcrypt cost instead of the invalid given cost", fields: { cost } });
   return limits.bcryptCost;
-}
-
-/** One member named in `--initial-cluster`; its URLs are sorted. */
-export interface InitialMember {
-  readonly name: string;
-  readonly urls: readonly MemberUrl[];
-}
-
-/**
- * Reads `name=url,name=url`; a name may come more than once, once for each of its URLs. Members are in order of their
- * first appearance. Source: etcd client/pkg/types/urlsmap.go.
- */
-export function parseInitialCluster(text: string): Parsed<readonly InitialMember[]> {
-  const texts = new Map<string, string[]>();
-  for (const part of text.split(",")) {
-    const at = part.indexOf("=");
-    const url = part.slice(at + 1);
-    if (at < 0 || url === "") {
-      return refused(`empty URL given for ${JSON.stringify(at < 0 ? part : part.slice(0, at))}`);
-    }
-    const name = part.slice(0, at).trim();
-    const known = texts.get(name);
-    if (known === undefined) texts.set(name, [url]);
-    else known.push(url);
-  }
-  const members: InitialMember[] = [];
-  for (const [name, urlTexts] of texts) {
-    const urls = parseUrls(urlTexts.join(","));
-    if (urls.kind === "refused") return urls;
-    members.push({ name, urls: urls.value });
-  }
-  return accepted(members);
 }

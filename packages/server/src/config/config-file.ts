@@ -41,8 +41,12 @@ export function readConfigFile(text: string, notes: Note[]): Parsed<FlagValues> 
   return accepted(values);
 }
 
-/** What is wrong when a path that is no flag's lies above or below one that is. */
+/** Has no flag either; whoever sets it relies on strangers being turned away. */
+const clientCommonNames = "client-transport-security.allowed-cn";
+
+/** What is wrong with a path that is no flag's: it lies above or below one that is, or must not be passed over. */
 function misplaced(path: string, leaf: unknown): string | undefined {
+  if (path === clientCommonNames && Array.isArray(leaf) && leaf.length > 0) return `${path} is not supported yet`;
   for (const { file } of Object.values(flagTable)) {
     if (file === "") continue;
     if (path.startsWith(`${file}.`)) return `${file}: must not be a mapping`;

@@ -1,10 +1,11 @@
 /** Values of flags: how the text of each kind is read, and a typed record of one value for every flag. */
 
+import { type MemberUrl, parseUrl } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import { type FeatureGates, parseFeatureGates } from "./feature-gates.js";
 import { type FlagKind, type FlagName, type FlagSpec, flagNames, type flags, flagTable } from "./flags.js";
 import { parseBool, parseDuration, parseInteger } from "./go-values.js";
-import { type MemberUrl, parseUrl, parseUrls } from "./member-url.js";
+import { parseUrlList } from "./member-url.js";
 import { accepted, type Parsed, refused } from "./parsed.js";
 
 interface ValueOfKind {
@@ -53,7 +54,7 @@ export function parseFlagText(spec: FlagSpec, text: string): Parsed<ValueOfKind[
     case "set":
       return accepted([...new Set(splitList(text))].sort());
     case "urls":
-      return text === "" ? accepted([]) : parseUrls(text);
+      return text === "" ? accepted([]) : parseUrlList(text);
     case "origins":
       return parseOrigins(text);
     case "gates":
@@ -137,8 +138,8 @@ function parseOrigins(text: string): Parsed<readonly string[]> {
       continue;
     }
     const url = parseUrl(part);
-    if (url.kind === "refused") return url;
-    origins.add(url.value.text);
+    if (url.kind === "invalid") return refused(url.message);
+    origins.add(url.url.text);
   }
   return accepted([...origins].sort());
 }

@@ -1,6 +1,5 @@
 import { limits } from "@etcd-ts/api";
 import { describe, expect, test } from "vitest";
-import { parseInitialCluster } from "./build-config.js";
 import { type FlagName, flagNames, flagTable } from "./flags.js";
 import { configFromFlags, type LoadResult, loadConfig } from "./load-config.js";
 import type { MemberConfig } from "./member-config.js";
@@ -208,6 +207,19 @@ describe("command line", () => {
       "--feature-gates=LeaseCheckpointPersist=true",
       "1: enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint",
     ],
+    [
+      "--tls-min-version=TLS1.3 --cipher-suites=TLS_AES_128_GCM_SHA256",
+      "1: cipher suites cannot be configured when only TLS1.3 is enabled",
+    ],
+    ["--cipher-suites=TLS_AES_128_GCM_SHA256,foo", '1: unexpected TLS cipher suite "foo"'],
+    [
+      "--peer-cert-file=a --peer-key-file=b --peer-cert-allowed-cn=c,d --peer-cert-allowed-hostname=e",
+      '1: AllowedCNs and AllowedHostnames are mutually exclusive (cns=["c" "d"], hostnames=["e"])',
+    ],
+    [
+      "--cert-file=a --key-file=b --client-cert-file=c",
+      "1: ClientKeyFile and ClientCertFile must both be present or both absent: key: , cert: c]",
+    ],
     ["--tls-min-version=TLS1.1", '1: unexpected TLS version "TLS1.1" (must be one of: TLS1.2, TLS1.3)'],
     [
       "--tls-min-version=TLS1.3 --tls-max-version=TLS1.2",
@@ -361,6 +373,7 @@ name: b
     ["cors: foo", "cors: URL scheme must be"],
     ["initial-cluster-state: foo", "initial-cluster-state: "],
     ["listen-client-urls: http://foo", "listen-client-urls: URL address does not have the form"],
+    ["client-transport-security: {allowed-cn: [a]}", "client-transport-security.allowed-cn is not supported yet"],
     ["heartbeat-interval: 0", "--heartbeat-interval must be >0"],
     ["name: a: b", "error converting YAML to JSON"],
     ["- a", "the configuration file must hold a mapping"],
@@ -374,22 +387,6 @@ name: b
     expect(result.kind === "run" && result.notes.map((note) => note.fields)).toContainEqual({
       keys: ["foo", "bar.baz"],
     });
-  });
-});
-
-describe("initial cluster", () => {
-  test("members in order, URLs sorted", () => {
-    expect(parseInitialCluster("b=http://b:2,a=http://a:1,b=http://b:1")).toMatchObject({
-      kind: "ok",
-      value: [
-        { name: "b", urls: [{ text: "http://b:1" }, { text: "http://b:2" }] },
-        { name: "a", urls: [{ text: "http://a:1" }] },
-      ],
-    });
-  });
-
-  test.each(["foo", "foo=", "a=http://a"])("%s is refused", (text) => {
-    expect(parseInitialCluster(text).kind).toBe("refused");
   });
 });
 

@@ -1,8 +1,8 @@
 /** What a member is told at start: every setting, checked, with its unit in its name or comment. */
 
+import type { MemberUrl } from "@etcd-ts/store";
 import type { AutoCompaction } from "./auto-compaction.js";
 import type { FeatureGates } from "./feature-gates.js";
-import type { MemberUrl } from "./member-url.js";
 
 export type LogLevelName = "debug" | "info" | "warn" | "error" | "panic" | "fatal";
 export type TlsVersion = "TLS1.2" | "TLS1.3";
@@ -35,7 +35,7 @@ export interface MemberConfig {
   readonly initialAdvertisePeerUrls: readonly MemberUrl[];
   readonly advertiseClientUrls: readonly MemberUrl[];
 
-  /** `name=url,…` unparsed, since a member that has data ignores it: see `parseInitialCluster`. */
+  /** `name=url,…` unparsed, since a member that has data ignores it. */
   readonly initialCluster: string;
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
@@ -107,6 +107,10 @@ export interface TlsFiles {
   readonly allowedCommonNames: readonly string[];
   readonly allowedHostnames: readonly string[];
   readonly skipClientSanVerification: boolean;
+  /** The certificates were made by the members themselves: nobody's can be verified. */
+  readonly isSelfSigned: boolean;
+  /** Name that the other side's certificates must be good for, instead of the host connected to; "" = that host. */
+  readonly serverName: string;
 }
 
 /** The log goes to standard error. */

@@ -2,6 +2,7 @@ import type { Env, LogLevel } from "../env.js";
 import { nodeClock } from "./clock.js";
 import { nodeDigest } from "./digest.js";
 import { NodeDisk } from "./disk.js";
+import { nodeDns } from "./dns.js";
 import { openLmdbDatabase } from "./lmdb-database.js";
 import { createNodeLogger } from "./logger.js";
 import { nodeProcess } from "./process.js";
@@ -20,6 +21,7 @@ export function createNodeEnv(options: NodeEnvOptions = {}): Omit<Env, "network"
     random: nodeRandom,
     disk: new NodeDisk(),
     openDatabase: openLmdbDatabase,
+    dns: nodeDns,
     digest: nodeDigest,
     logger: createNodeLogger({ level: options.logLevel ?? "info", fd: options.logFd ?? 2 }),
     process: nodeProcess,

@@ -6,14 +6,16 @@
 import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
-import type { Socket } from "node:net";
-import type { SecureContextOptions, TlsOptions } from "node:tls";
+import { createServer, type Server, type Socket } from "node:net";
+import { type ConnectionOptions, createServer as createTlsServer, type TLSSocket, type TlsOptions } from "node:tls";
+import type { TlsGuard } from "@etcd-ts/grpc";
 import type { Listener, Network, PeerStream, PostRequest, PostResponse, ServedBody, ServedRequest } from "../env.js";
 
 /** Certificates of the two roles; read again for each connection, so that they can be rotated. */
 export interface PeerTls {
-  client(): SecureContextOptions;
+  client(): ConnectionOptions;
   server(): TlsOptions;
+  readonly guard: TlsGuard;
 }
 
 const headersTimeoutMs = 30_000;
@@ -155,16 +157,12 @@ export function createNetwork(tls?: PeerTls): Network {
 
     async serve(url, handler): Promise<Listener> {
       const { hostname, port, protocol } = new URL(url);
-      const listener = (incoming: http.IncomingMessage, response: http.ServerResponse): void => {
+      const limits = { maxHeaderSize: headerBytesMax, headersTimeout: headersTimeoutMs, requestTimeout: 0 };
+      const requests = http.createServer(limits, (incoming, response) => {
         response.socket?.setNoDelay(true);
         handler(served(incoming, response));
-      };
-      const limits = { maxHeaderSize: headerBytesMax, headersTimeout: headersTimeoutMs, requestTimeout: 0 };
-      const server =
-        protocol === "https:"
-          ? https.createServer({ ...tls?.server(), ...limits, handshakeTimeout: 10_000 }, listener)
-          : http.createServer(limits, listener);
-      if (server instanceof https.Server && tls !== undefined) readCertificatesAgain(server, tls);
+      });
+      const server = protocol === "https:" && tls !== undefined ? tlsServer(tls, requests) : plainServer(requests);
       const sockets = new Set<Socket>();
       server.on("connection", (socket: Socket) => {
         sockets.add(socket);
@@ -178,14 +176,21 @@ export function createNetwork(tls?: PeerTls): Network {
           server.close();
           for (const socket of sockets) socket.destroy();
           await closed;
+          requests.close();
         },
       };
     },
   };
 }
 
-/** Before each handshake. The callback of the server's name would not do: peers are mostly known by address. */
-function readCertificatesAgain(server: https.Server, tls: PeerTls): void {
+function plainServer(requests: http.Server): Server {
+  return createServer((socket) => requests.emit("connection", socket));
+}
+
+/** Hands a connection over when its handshake is done and the guard lets it in. */
+function tlsServer(tls: PeerTls, requests: http.Server): Server {
+  const server = createTlsServer({ ...tls.server(), handshakeTimeout: 10_000 });
+  // Before each handshake. The callback of the server's name would not do: peers are mostly known by address.
   server.prependListener("connection", (socket: Socket) => {
     try {
       server.setSecureContext(tls.server());
@@ -194,4 +199,14 @@ function readCertificatesAgain(server: https.Server, tls: PeerTls): void {
       socket.destroy();
     }
   });
+  server.on("secureConnection", async (socket: TLSSocket) => {
+    socket.on("error", () => socket.destroy());
+    if (await tls.guard.admits(socket)) requests.emit("connection", socket);
+    else socket.destroy();
+  });
+  server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
+    tls.guard.handshakeFailed(error, socket);
+    socket.destroy();
+  });
+  return server;
 }

@@ -66,7 +66,7 @@ describe("parseUrls", () => {
     [["//h:1"], "URL scheme must be"],
     [["http://h"], 'URL address does not have the form "host:port": http://h'],
     [["http://::1:80"], "host:port"],
-    [["http://h:port"], "host:port"],
+    [["http://h:port"], 'parse "http://h:port": invalid port ":port" after host'],
     [["http://h:1/"], "URL must not contain a path: http://h:1/"],
     [["http://h:1/path"], "URL must not contain a path"],
     [["http://é:1"], "invalid character"],
