@@ -31,6 +31,7 @@ export type {
 } from "./env.js";
 export { type Disk, DiskError, type DiskFile, type DiskLock, type Env, type Logger, type OpenMode } from "./env.js";
 export { versionBody } from "./http/client-handler.js";
+export { countCalls } from "./metrics/counted-services.js";
 export { MemberMetrics } from "./metrics/member-metrics.js";
 export { type OpenedMember, openMember } from "./node/bootstrap.js";
 export type { Member } from "./node/member.js";

@@ -83,7 +83,7 @@ export { Budget, runToEnd, type Task } from "./mvcc/budget.js";
 export type { Completion } from "./mvcc/compactor.js";
 export type { Crc32c, KeyValueHash } from "./mvcc/hash.js";
 export { Mvcc, type MvccOptions, type PublishedListener } from "./mvcc/mvcc.js";
-export type { RangeResult, RefusedRange } from "./mvcc/range.js";
+export { type RangeResult, type RefusedRange, wantsWholeRecords } from "./mvcc/range.js";
 export type { ReadView } from "./mvcc/read-view.js";
 export {
   encodeDeleteRangeResponse,
@@ -101,7 +101,14 @@ export {
 export { decodeRevisionKey, encodeRevisionKey, type RevisionKey } from "./mvcc/revision-key.js";
 export type { SlicedRead } from "./mvcc/sliced-read.js";
 export type { DeleteResult, LeaseAttachments, WriteTxn } from "./mvcc/write-txn.js";
-export { checkDeleteRange, checkPut, checkPutSizes, checkRange, checkTxn } from "./txn/check-request.js";
+export {
+  checkDeleteRange,
+  checkPut,
+  checkPutSizes,
+  checkRange,
+  checkRangeSizes,
+  checkTxn,
+} from "./txn/check-request.js";
 export { isReadOnlyTxn, isSerializableTxn, type TxnPorts, txnTask } from "./txn/execute-txn.js";
 export type { OpResult, PutResult, Refused, TxnResult } from "./txn/outcome.js";
 export { startReadTxn } from "./txn/read-txn.js";

@@ -1,28 +1,23 @@
 /** etcdserverpb.KV. Source: etcd server/etcdserver/api/v3rpc/key.go, server/etcdserver/v3_server.go. */
 
 import { InternalField, kv, wasCanonical } from "@etcd-ts/api";
-import { PutRequestSpans, type RangeRequest, scanPutRequest } from "@etcd-ts/api/etcdserverpb";
+import { PutRequestSpans, scanPutRequest } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall, ServiceTable } from "@etcd-ts/grpc";
 import {
   checkDeleteRange,
   checkPutSizes,
-  checkRange,
   checkTxn,
   costOfKeyValue,
   costOfTxn,
   encodeDeleteRangeResponse,
   encodeHeaderResponse,
   encodePutResponse,
-  encodeRangeResponse,
   encodeTxnResponse,
   isReadOnlyTxn,
   isSerializableTxn,
-  type RangeResult,
-  type RefusedRange,
   sizeDeleteRangeResponse,
   sizeHeaderResponse,
   sizePutResponse,
-  sizeRangeResponse,
   sizeTxnResponse,
   startReadTxn,
   type TxnResult,
@@ -30,6 +25,7 @@ import {
 import type { Member, ProposalOutcome } from "../node/member.js";
 import { unary } from "./method.js";
 import { encodeRequest, refuseProposal } from "./proposal.js";
+import { range } from "./range.js";
 import { rangeStream } from "./range-stream.js";
 import { malformed, refuse } from "./status.js";
 
@@ -40,7 +36,7 @@ export interface KvServiceOptions {
 
 export function kvServices(member: Member, options: KvServiceOptions): ServiceTable {
   return new Map([
-    unary(kv.range, (call, request) => range(member, call, request)),
+    [kv.range.path, { kind: "request", handle: (call, bytes) => range(member, call, bytes) }],
     rangeStream(member, options),
     [kv.put.path, { kind: "request", handle: (call, bytes) => put(member, call, bytes) }],
     unary(kv.deleteRange, (call, request, _respond, bytes) => {
@@ -102,38 +98,6 @@ function answerPut(member: Member, call: ServerCall, outcome: ProposalOutcome): 
 
 function refuseForSpace(member: Member, call: ServerCall): void {
   member.raiseNoSpace(() => refuse(call, "noSpace"));
-}
-
-/** Below this many keys asked for, a range is read at once. */
-const smallRangeLimit = 200;
-
-function range(member: Member, call: ServerCall, request: RangeRequest): void {
-  const reason = checkRange(request);
-  if (reason !== undefined) return refuse(call, reason);
-  if (request.serializable) return readRange(member, call, request);
-  // The request's bytes are views of the connection's buffer: they must be owned before the handler returns.
-  const owned = { ...request, key: request.key.slice(), rangeEnd: request.rangeEnd.slice() };
-  member.linearizableRead((refusal) => {
-    if (refusal !== undefined) refuse(call, refusal);
-    else if (!call.ended) readRange(member, call, owned);
-  });
-}
-
-function readRange(member: Member, call: ServerCall, request: RangeRequest): void {
-  if (request.rangeEnd.length === 0 || (request.limit > 0 && request.limit <= smallRangeLimit && !request.countOnly)) {
-    return answerRange(member, call, member.mvcc.range(request));
-  }
-  const owned = { ...request, key: request.key.slice(), rangeEnd: request.rangeEnd.slice() };
-  const cancel = member.runSliced(member.mvcc.startRange(owned), (result) => answerRange(member, call, result));
-  call.onCancel(cancel);
-}
-
-function answerRange(member: Member, call: ServerCall, result: RangeResult | RefusedRange): void {
-  if (result.kind === "refused") return refuse(call, result.reason);
-  const header = member.headerParts;
-  call.respond(sizeRangeResponse(header, result), (target, offset) => {
-    encodeRangeResponse(header, result, target, offset);
-  });
 }
 
 /** `bytes` are owned: the request may wait for a confirmation. */

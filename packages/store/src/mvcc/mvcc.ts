@@ -22,6 +22,8 @@ import {
   type RangeResult,
   type ReadBounds,
   type RefusedRange,
+  rangeTask,
+  readPoint,
   readRange,
 } from "./range.js";
 import { ReadView } from "./read-view.js";
@@ -29,7 +31,7 @@ import { RecordRing } from "./record-ring.js";
 import { RecordStore } from "./record-store.js";
 import { restoreTask, storedRevision } from "./restore.js";
 import { encodeRevisionKey } from "./revision-key.js";
-import { SlicedRead } from "./sliced-read.js";
+import { type ReadHold, SlicedRead } from "./sliced-read.js";
 import { type LeaseAttachments, WriteTxn } from "./write-txn.js";
 
 /** Told of every published transaction, in the step that publishes it. `changes` is not empty and is not kept. */
@@ -48,6 +50,9 @@ export interface MvccOptions {
 }
 
 const ringSizeBytesDefault = 64 << 20;
+/** Buffers of finished ranges that are kept, and how large one may be. */
+const freeArenasMax = 8;
+const arenaBytesMax = 2 << 20;
 
 /** What became of a compaction request: `reason` when it was refused. */
 export interface CompactionOutcome {
@@ -62,6 +67,7 @@ export class Mvcc implements WatchSource {
   readonly #hashes = new HashCache();
   /** Where reads at once put their records. */
   readonly #scratch = new ByteArena();
+  readonly #freeArenas: ByteArena[] = [];
   #backend: Backend;
   #index: KeyIndex;
   #records: RecordStore;
@@ -163,14 +169,33 @@ export class Mvcc implements WatchSource {
     return { currentRevision: this.#currentRevision, compactRevision: this.#compactRevision };
   }
 
+  /** Reads one key, by its latin1 string. `kvs` is valid until the next write. `revision` ≤ 0 = the current one. */
+  get(key: string, revision: number): RangeResult | RefusedRange {
+    return readPoint(this.#index, this.#records, this.#bounds, { key, revision });
+  }
+
   /** Reads a range at once. `kvs` is valid until the next call. For ranges that may be large use `startRange`. */
   range(request: RangeRequest): RangeResult | RefusedRange {
     return readRange(this.#index, this.#records, this.#bounds, request, this.#scratch);
   }
 
-  /** Reads a range in slices, all of it at the revision that is current now. `kvs` belongs to the caller. */
+  /**
+   * Reads a range in slices, all of it at the revision that is current now. `kvs` is valid until the next call: the
+   * buffer it lies in is used again, because fresh memory costs more than what is copied into it.
+   */
   startRange(request: RangeRequest): SlicedRead<RangeResult | RefusedRange> {
-    return this.startRead((view, budget) => view.rangeTask(request, budget));
+    return new SlicedRead(() => {
+      const arena = this.#freeArenas.pop() ?? new ByteArena();
+      const hold = this.#hold((bounds, budget) => {
+        return rangeTask(this.#index, this.#records, bounds, request, budget, arena);
+      });
+      const release = (): void => {
+        hold.release();
+        arena.clear(arenaBytesMax);
+        if (this.#freeArenas.length < freeArenasMax) this.#freeArenas.push(arena);
+      };
+      return { ...hold, release };
+    });
   }
 
   /** Reads in slices whatever `makeTask` reads of the view it is given: the store as it is now. */
@@ -190,17 +215,20 @@ export class Mvcc implements WatchSource {
   }
 
   #startRead<Result>(makeTask: (bounds: ReadBounds, budget: Budget) => Task<Result>): SlicedRead<Result> {
-    return new SlicedRead(() => {
-      const bounds = this.#bounds;
-      const pins = this.#pins;
-      const generation = this.#generation;
-      pins.add(bounds.compactRevision);
-      return {
-        makeTask: (budget) => makeTask(bounds, budget),
-        isStale: () => generation !== this.#generation,
-        release: () => pins.release(bounds.compactRevision),
-      };
-    });
+    return new SlicedRead(() => this.#hold(makeTask));
+  }
+
+  /** Keeps the history as it is now until `release`. */
+  #hold<Result>(makeTask: (bounds: ReadBounds, budget: Budget) => Task<Result>): ReadHold<Result> {
+    const bounds = this.#bounds;
+    const pins = this.#pins;
+    const generation = this.#generation;
+    pins.add(bounds.compactRevision);
+    return {
+      makeTask: (budget) => makeTask(bounds, budget),
+      isStale: () => generation !== this.#generation,
+      release: () => pins.release(bounds.compactRevision),
+    };
   }
 
   /** The hashes that compactions left behind, newest revision first. */

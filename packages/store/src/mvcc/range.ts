@@ -104,8 +104,9 @@ export function readRange(
   request: RangeRequest,
   arena: ByteArena,
 ): RangeResult | RefusedRange {
-  const point = readPoint(index, records, bounds, request);
-  if (point !== undefined) return point;
+  if (isPlainGet(request)) {
+    return readPoint(index, records, bounds, { key: latin1FromBytes(request.key), revision: request.revision });
+  }
   arena.clear(scratchBytesMax);
   return runToEnd(rangeTask(index, records, bounds, request, new Budget(Number.POSITIVE_INFINITY), arena));
 }
@@ -114,17 +115,19 @@ const noBytes = new Uint8Array(0);
 /** Up to this size the buffer of reads at once is kept for the next one. */
 const scratchBytesMax = 1 << 20;
 
-/** The common get of one key, without the machinery; undefined when the request is anything else. */
-function readPoint(
+function isPlainGet(request: RangeRequest): boolean {
+  return request.rangeEnd.length === 0 && wantsWholeRecords(request);
+}
+
+/** The common get of one key, without the machinery. `kvs` is a view of a recent record, or a copy. */
+export function readPoint(
   index: KeyIndex,
   records: RecordStore,
   bounds: ReadBounds,
-  request: RangeRequest,
-): RangeResult | RefusedRange | undefined {
-  if (request.rangeEnd.length > 0 || request.keysOnly || request.countOnly || hasFilters(request)) return undefined;
-  const atRevision = resolveRevision(bounds, request.revision);
+  { key, revision: asked }: { readonly key: string; readonly revision: number },
+): RangeResult | RefusedRange {
+  const atRevision = resolveRevision(bounds, asked);
   if (typeof atRevision === "string") return { kind: "refused", reason: atRevision };
-  const key = latin1FromBytes(request.key);
   const slot = index.slotOf(key);
   const revision = bounds.currentRevision;
   if (slot < 0 || !index.locate(slot, atRevision)) {
@@ -168,7 +171,16 @@ interface Read {
   readonly arena: ByteArena;
 }
 
-function hasFilters(request: RangeRequest): boolean {
+/** Neither a part of the records is left out nor any of them passed over. */
+export function wantsWholeRecords(
+  request: Pick<RangeRequest, "keysOnly" | "countOnly"> & Parameters<typeof hasFilters>[0],
+): boolean {
+  return !request.keysOnly && !request.countOnly && !hasFilters(request);
+}
+
+function hasFilters(
+  request: Pick<RangeRequest, "minModRevision" | "maxModRevision" | "minCreateRevision" | "maxCreateRevision">,
+): boolean {
   return (
     request.minModRevision !== 0 ||
     request.maxModRevision !== 0 ||

@@ -12,9 +12,17 @@ const sortOrderMax = 2;
 const sortTargetMax = 4;
 
 export function checkRange(request: RangeRequest): Reason | undefined {
-  if (request.key.length === 0) return "emptyKey";
-  if (!isEnumValue(request.sortOrder, sortOrderMax)) return "invalidSortOption";
-  if (!isEnumValue(request.sortTarget, sortTargetMax)) return "invalidSortOption";
+  return checkRangeSizes({ keySize: request.key.length }, request);
+}
+
+/** The same of a request that is not decoded. */
+export function checkRangeSizes(
+  { keySize }: { readonly keySize: number },
+  options: Pick<RangeRequest, "sortOrder" | "sortTarget">,
+): Reason | undefined {
+  if (keySize === 0) return "emptyKey";
+  if (!isEnumValue(options.sortOrder, sortOrderMax)) return "invalidSortOption";
+  if (!isEnumValue(options.sortTarget, sortTargetMax)) return "invalidSortOption";
   return undefined;
 }
 

@@ -1,0 +1,6 @@
+/** Parts of the transport for the repository's own tools and tests. Not promised to users. */
+
+export { grpcServices } from "./core/grpc-request.js";
+export { ChunkPool } from "./core/output.js";
+export { ServerConnection, type ServerConnectionConfig } from "./core/server-connection.js";
+export { TimerWheel } from "./core/timer-wheel.js";
