@@ -36,10 +36,13 @@ export class Side {
     return { keys: this.#keys, revisions: this.revisions, steps: this.steps };
   }
 
-  /** Puts `count` new keys, with as many callers as is fast, and makes them the keys of the loads that follow. */
-  async fill(count: number): Promise<LoopResult> {
+  /**
+   * Puts `count` keys, with as many callers as is fast, and makes them the keys of the loads that follow. `lease`, if any,
+   * is attached to them.
+   */
+  async fill(count: number, options: { readonly lease?: number } = {}): Promise<LoopResult> {
     this.#keys = benchmarkKeys(count);
-    const load = { keys: this.#keys, revisions: this.revisions, steps: new Steps({ end: count }) };
+    const load = { keys: this.#keys, revisions: this.revisions, steps: new Steps({ end: count }), ...options };
     return runClosedLoop({ ...this.target, connections: 10, streams: 10, work: () => new PutWork(load) });
   }
 }

@@ -31,6 +31,8 @@ export interface KvLoad {
   readonly keys: KeySpace;
   readonly revisions: Revisions;
   readonly steps: Steps;
+  /** That puts attach their keys to; none when absent. */
+  readonly lease?: number;
 }
 
 const header = new MessageReader();
@@ -65,6 +67,7 @@ export class PutWork implements Work {
     this.#keyOffset = writer.size - load.keys.keySize;
     writer.span(2, new Uint8Array(load.keys.valueSize));
     this.#valueOffset = writer.size - load.keys.valueSize;
+    writer.uint(3, load.lease ?? 0);
     this.#message = writer.finish();
     this.#request = { path: KvPath.put, message: this.#message, size: this.#message.length };
   }

@@ -79,7 +79,7 @@ export {
 } from "./membership/strict-reconfig.js";
 export { type MemberUrl, parseUrl, parseUrls, type UrlResult, type UrlsResult } from "./membership/urls.js";
 export { MemoryBackend, type MemoryBackendOptions } from "./memory-backend.js";
-export { Budget, runToEnd, type Task } from "./mvcc/budget.js";
+export { Budget, compareKeys, runToEnd, sortTask, type Task } from "./mvcc/budget.js";
 export type { Completion } from "./mvcc/compactor.js";
 export type { Crc32c, KeyValueHash } from "./mvcc/hash.js";
 export { Mvcc, type MvccOptions, type PublishedListener } from "./mvcc/mvcc.js";

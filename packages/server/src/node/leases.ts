@@ -5,9 +5,10 @@
  * Source: etcd server/etcdserver/v3_server.go LeaseRenew, LeaseTimeToLive.
  */
 
-import type { Lessor, TimeToLiveResult } from "@etcd-ts/store";
+import { type Budget, compareKeys, type Lessor, sortTask, type Task, type TimeToLiveResult } from "@etcd-ts/store";
 import type { Clock } from "../env.js";
 import type { Refusal } from "./refusal.js";
+import { runTask } from "./run-task.js";
 
 /** Source: etcd lease.ErrNotPrimary, which reaches the client unmapped. */
 const notPrimary: Refusal = { code: 2, message: "not a primary lessor" };
@@ -80,7 +81,10 @@ export class Leases {
       const found: TimeToLiveResult = lessor.timeToLive(id, clock.now());
       if (found.kind === "leaseNotFound") return done({ refusal: "leaseNotFound" });
       if (found.kind === "notPrimary") return done({ refusal: "leaderChanged" });
-      done({ ttl: found.ttl, grantedTtl: found.grantedTtl, keys: keys ? lessor.keysOf(id) : [] });
+      const { ttl, grantedTtl } = found;
+      const attached = keys ? lessor.keysOf(id) : [];
+      const sort = (budget: Budget): Task<string[]> => sortTask(attached, compareKeys, budget);
+      runTask(clock, sort, (sorted) => done({ ttl, grantedTtl, keys: sorted }));
     });
   }
 

@@ -304,6 +304,7 @@ export class Member {
     });
     this.images = new ImageMaker({
       clock: parts.clock,
+      digest: parts.digest,
       backend: () => this.#backend,
       appliedIndex: () => this.#machine.applied.index,
     });

@@ -79,8 +79,11 @@ export function maintenanceServices(member: Member): ServiceTable {
       }
     }),
 
-    unary(maintenance.hash, (_call, _request, respond) => {
-      respond({ header: member.headerFields(member.mvcc.currentRevision()), hash: member.mvcc.hash() });
+    unary(maintenance.hash, (call, _request, respond) => {
+      member.images.hash().then(
+        (hash) => respond({ header: member.headerFields(member.mvcc.currentRevision()), hash }),
+        () => refuse(call, "stopped"),
+      );
     }),
 
     unary(maintenance.hashKv, (call, request, respond) => {

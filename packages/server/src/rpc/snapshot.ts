@@ -8,7 +8,8 @@ import { maintenance } from "@etcd-ts/api";
 import { type MethodHandler, type ServerCall, StatusCode } from "@etcd-ts/grpc";
 import type { Sha256 } from "../env.js";
 import type { Member } from "../node/member.js";
-import { type DatabaseImage, ImageAbortedError } from "../snapshot/database-image.js";
+import type { DatabaseImage } from "../snapshot/database-image.js";
+import { ImageAbortedError } from "../snapshot/pin.js";
 import { decodeRequest, sendWith } from "./method.js";
 
 const chunkBytes = 32 * 1024;

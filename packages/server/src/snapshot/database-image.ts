@@ -14,14 +14,10 @@ import { assert } from "../assert.js";
 import type { PinnedDatabase } from "../backend/database.js";
 import { readUint64 } from "../backend/revision-key.js";
 import { type ImageLayout, layOutImage, writeImage } from "../bbolt/image-writer.js";
-import type { Clock, Timer } from "../env.js";
+import type { Clock } from "../env.js";
+import { graceMs, type ImageAbortedError, Pin } from "./pin.js";
 import { PinnedRows } from "./pinned-rows.js";
 import { runInSlices, Slices } from "./slices.js";
-
-/** The image takes too long, or the database is going away. */
-export class ImageAbortedError extends Error {
-  override readonly name = "ImageAbortedError";
-}
 
 export interface ImageFacts {
   /** Index and term of the last entry in the image. */
@@ -34,7 +30,6 @@ export interface ImageFacts {
 
 /** A reader that takes less than this per second keeps too much from being freed. */
 const bytesPerSecondMin = 1024 * 1024;
-const graceMs = 5 * 60 * 1000;
 /** Pages are handed out in pieces of about this size. */
 const pieceBytes = 32 * 1024;
 
@@ -115,58 +110,6 @@ export class DatabaseImage implements ImageFacts {
   close(): void {
     this.#pin.release();
   }
-}
-
-/** The read transaction of an image, released when it ends, however it ends. */
-class Pin {
-  readonly #clock: Clock;
-  readonly #pinned: PinnedDatabase;
-  readonly #aborted: AbortSignal;
-  readonly #onAbort = (): void => this.#giveUp();
-  #givenUp: (error: ImageAbortedError) => void = () => {};
-  #deadline: Timer;
-  #released = false;
-
-  constructor(clock: Clock, pinned: PinnedDatabase, aborted: AbortSignal) {
-    this.#clock = clock;
-    this.#pinned = pinned;
-    this.#aborted = aborted;
-    this.#deadline = clock.setTimer(graceMs, this.#onAbort);
-    aborted.addEventListener("abort", this.#onAbort);
-    if (aborted.aborted) this.release();
-  }
-
-  /** From now on it may take this long. */
-  allow(milliseconds: number): void {
-    this.#deadline.cancel();
-    this.#deadline = this.#clock.setTimer(milliseconds, this.#onAbort);
-  }
-
-  onGivenUp(callback: (error: ImageAbortedError) => void): void {
-    this.#givenUp = callback;
-  }
-
-  check(): void {
-    if (this.#released) throw abortedError();
-  }
-
-  #giveUp(): void {
-    if (this.#released) return;
-    this.release();
-    this.#givenUp(abortedError());
-  }
-
-  release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.#deadline.cancel();
-    this.#aborted.removeEventListener("abort", this.#onAbort);
-    this.#pinned.release();
-  }
-}
-
-function abortedError(): ImageAbortedError {
-  return new ImageAbortedError("the image of the database was given up");
 }
 
 function readFacts(rows: PinnedRows): ImageFacts {

@@ -1,14 +1,17 @@
 /**
- * Who may make an image of the database, and when: one at a time for clients and one for other members, so that a slow
+ * Who may read the whole database, to make an image of it or a hash, and when: one at a time for clients and one for other members, so that a slow
  * client does not keep a follower from being caught up. The others wait, as many as `waitingMax`.
  */
 
 import type { BufferedBackend } from "../backend/buffered-backend.js";
-import type { Clock } from "../env.js";
-import { DatabaseImage, ImageAbortedError } from "./database-image.js";
+import type { Clock, Digest } from "../env.js";
+import { hashDatabase } from "./database-hash.js";
+import { DatabaseImage } from "./database-image.js";
+import { ImageAbortedError } from "./pin.js";
 
 export interface ImageMakerOptions {
   readonly clock: Clock;
+  readonly digest: Digest;
   /** The live database. */
   backend(): BufferedBackend;
   /** Index of the last entry whose effects are in it. */
@@ -53,7 +56,20 @@ export class ImageMaker {
     }
   }
 
-  /** The database is going to be closed: no image may read it any more. */
+  /** The hash of `Maintenance.Hash` of what is applied now or a little later. Rejects with `ImageAbortedError`. */
+  async hash(): Promise<number> {
+    const release = await this.#lanes.client.enter();
+    try {
+      const { backend, appliedIndex } = this.#options;
+      const aborted = this.#aborted.signal;
+      const pinned = await backend().pinDurable(appliedIndex());
+      return await hashDatabase(this.#options, pinned, aborted);
+    } finally {
+      release();
+    }
+  }
+
+  /** The database is going to be closed: nobody may read it any more. */
   abort(): void {
     this.#aborted.abort();
     this.#aborted = new AbortController();

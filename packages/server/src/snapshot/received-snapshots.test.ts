@@ -65,7 +65,7 @@ async function* once(...chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Arra
 }
 
 function maker(backend: BufferedBackend): ImageMaker {
-  return new ImageMaker({ clock: env.clock, backend: () => backend, appliedIndex: () => 10 });
+  return new ImageMaker({ clock: env.clock, digest: env.digest, backend: () => backend, appliedIndex: () => 10 });
 }
 
 async function imageOf(backend: BufferedBackend): Promise<Uint8Array> {

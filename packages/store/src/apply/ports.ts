@@ -6,6 +6,7 @@
 import type { InternalField, Reason } from "@etcd-ts/api";
 import type { AlarmMember, DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest } from "@etcd-ts/api/etcdserverpb";
 import type { Backend } from "../backend.js";
+import type { Budget, Task } from "../mvcc/budget.js";
 import type { LeaseAttachments } from "../mvcc/write-txn.js";
 
 /** A part whose state lives in the backend. */
@@ -19,9 +20,11 @@ export type LeaseGrant =
   | { readonly kind: "refused"; readonly reason: Reason };
 
 /** The lessor. Keys are latin1 strings; times are monotonic milliseconds and touch only local expiry. */
-export interface LeaseTable extends LeaseAttachments, Restorable {
+export interface LeaseTable extends LeaseAttachments {
+  /** Loads all leases from `backend` in slices, without keys. */
+  restoreTask(backend: Backend, budget: Budget): Task<void>;
   exists(id: bigint): boolean;
-  /** The keys attached to a lease in byte order; none for an unknown lease. */
+  /** The keys attached to a lease in no order; none for an unknown lease. */
   keysOf(id: bigint): readonly string[];
   /** `ttl` in seconds as asked for; the result carries the granted one. */
   grant(id: bigint, ttl: number, nowMs: number): LeaseGrant;

@@ -95,7 +95,7 @@ describe("transactions", () => {
   test("a put that keeps the value of a key deleted before it is refused, and nothing is written", () => {
     const store = new StoreFixture();
     store.put("x", "1");
-    const before = store.mvcc.hash();
+    const before = store.hash();
     expect(store.txn({ success: [del("x", "\0"), put("x", { ignoreValue: true })] })).toBe("keyNotFound");
     expect(store.txn({ success: [put("y"), del("a", "\0"), put("x", { ignoreLease: true })] })).toBe("keyNotFound");
     expect(
@@ -108,7 +108,7 @@ describe("transactions", () => {
     ).toBe("keyNotFound");
     expect(store.mvcc.currentRevision()).toBe(2);
     // Only the index of the last entry may differ, and the hash leaves that out.
-    expect(store.mvcc.hash()).toBe(before);
+    expect(store.hash()).toBe(before);
     // Put first, delete after: the previous record is there.
     expect(store.txn({ success: [put("x", { ignoreValue: true }), del("x", "\0")] })).toMatchObject({
       header: { revision: 3 },
@@ -156,7 +156,7 @@ describe("transactions", () => {
       { count: 1 },
       { count: 0 },
     ]);
-    expect(read.mvcc.hash()).toBe(unread.mvcc.hash());
+    expect(read.hash()).toBe(unread.hash());
     const future = {
       txn: { success: [{ request: { kind: "requestRange", value: { key: bytes("a"), revision: 99 } } } as const] },
     };
@@ -266,9 +266,9 @@ describe("an entry in slices", () => {
     store.deleteRange("k", "l");
     store.compactAll();
     expect(store.keys("k", "l", { revision: 31, countOnly: true })).toBe(" count 10");
-    const state = store.mvcc.hash();
+    const state = store.hash();
     store.restart();
-    expect(store.mvcc.hash()).toBe(state);
+    expect(store.hash()).toBe(state);
   });
 });
 

@@ -32,7 +32,7 @@ import {
 } from "@etcd-ts/api/membershippb";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
-import { Budget, type Task } from "../mvcc/budget.js";
+import { Budget, compareKeys, sortTask, type Task } from "../mvcc/budget.js";
 import type { Mvcc } from "../mvcc/mvcc.js";
 import type { WriteTxn } from "../mvcc/write-txn.js";
 import { executePut, mayBeRefused, refusePut } from "../txn/execute-put.js";
@@ -76,6 +76,9 @@ interface Running {
   readonly term: number;
   readonly task: Task<Outcome>;
 }
+
+/** What deleting one of a lease's keys costs: finding it in the index and in the lessor, and its tombstone. */
+const revokeUnits = 4;
 
 const empty: Outcome = { kind: "empty" };
 const skipped: Outcome = { kind: "skipped" };
@@ -131,7 +134,7 @@ export class StateMachine {
   *restoreTask(backend: Backend, budget: Budget): Task<void> {
     assert(!this.busy, "no entry is under way while the database is replaced");
     // Leases come first, because the store attaches its keys to them.
-    yield* this.#mvcc.replaceTask(backend, budget, () => this.#leases.restore(backend));
+    yield* this.#mvcc.replaceTask(backend, budget, () => this.#leases.restoreTask(backend, budget));
     this.#backend = backend;
     this.#alarms.restore(backend);
     this.#auth.restore(backend);
@@ -335,14 +338,15 @@ export class StateMachine {
     const keys = this.#leases.keysOf(id);
     const reason = this.#auth.refuseLeaseRevoke(this.#span, keys);
     if (reason !== undefined) return this.#refuse(reason);
-    return this.#revokeTask(id, [...keys]);
+    return this.#revokeTask(id, keys);
   }
 
   *#revokeTask(id: bigint, keys: readonly string[]): Task<Outcome> {
+    const sorted = yield* sortTask(keys, compareKeys, this.#budget);
     const txn = this.#begin();
-    for (const key of keys) {
+    for (const key of sorted) {
       txn.deleteKey(key);
-      this.#budget.left--;
+      this.#budget.left -= revokeUnits;
       if (this.#budget.spent) yield;
     }
     this.#leases.remove(id);

@@ -12,6 +12,13 @@ export function leaseRowKey(id: bigint): Uint8Array {
   return key;
 }
 
+/** Where a scan goes on behind the row of `key`. */
+export function leaseRowAfter(key: Uint8Array): Uint8Array {
+  const after = new Uint8Array(key.length + 1);
+  after.set(key);
+  return after;
+}
+
 export function encodeLeaseRow(record: LeaseRecord): Uint8Array {
   const bytes = new Uint8Array(sizeLease(record));
   encodeLease(record, bytes, 0);

@@ -4,6 +4,7 @@
  */
 
 import type { HeapEntry } from "../deadline-heap.js";
+import { ShardedMap, shardOfKey } from "../sharded-map.js";
 import type { ExpirySpread } from "./expiry-spread.js";
 
 export interface Lease extends HeapEntry {
@@ -16,8 +17,8 @@ export interface Lease extends HeapEntry {
   promotion: Promotion | undefined;
   /** Monotonic ms. */
   expiryMs: number;
-  /** The attached keys (latin1 strings): none, one, or many. */
-  keys: undefined | string | Set<string>;
+  /** The attached keys (latin1 strings): none, one, many, or very many. */
+  keys: undefined | string | Set<string> | ShardedMap<string, true>;
   /** Set while the lease waits for its next checkpoint. */
   checkpoint: CheckpointTimer | undefined;
 }
@@ -57,24 +58,33 @@ export function fullTermMs(lease: Lease): number {
   return (lease.remainingTtl > 0 ? lease.remainingTtl : lease.ttl) * 1000;
 }
 
+/** A set of more keys would take long to grow. */
+const setKeysMax = 4096;
+
 export function addKey(lease: Lease, key: string): void {
-  if (lease.keys === undefined) lease.keys = key;
-  else if (typeof lease.keys !== "string") lease.keys.add(key);
-  else if (lease.keys !== key) lease.keys = new Set([lease.keys, key]);
+  const { keys } = lease;
+  if (keys === undefined) lease.keys = key;
+  else if (typeof keys === "string") {
+    if (keys !== key) lease.keys = new Set([keys, key]);
+  } else if (keys instanceof ShardedMap) keys.set(key, true);
+  else if (keys.add(key).size > setKeysMax) {
+    const many = new ShardedMap<string, true>(shardOfKey);
+    for (const each of keys) many.set(each, true);
+    lease.keys = many;
+  }
 }
 
 export function deleteKey(lease: Lease, key: string): void {
   if (lease.keys === key) lease.keys = undefined;
-  else if (lease.keys instanceof Set) {
+  else if (typeof lease.keys === "object") {
     lease.keys.delete(key);
     if (lease.keys.size === 0) lease.keys = undefined;
   }
 }
 
-/** The attached keys in byte order. */
-export function sortedKeys(lease: Lease): readonly string[] {
+/** The attached keys in no order; the caller's array. */
+export function keysOf(lease: Lease): string[] {
   if (lease.keys === undefined) return [];
   if (typeof lease.keys === "string") return [lease.keys];
-  // The default order compares UTF-16 units, which for latin1 strings are the bytes.
-  return [...lease.keys].sort();
+  return [...lease.keys.keys()];
 }

@@ -21,18 +21,20 @@ import { limits, type Reason } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
 import { DeadlineHeap } from "../deadline-heap.js";
+import type { Budget, Task } from "../mvcc/budget.js";
+import { ShardedMap, shardOfId, shardOfKey } from "../sharded-map.js";
 import { ExpirySpread } from "./expiry-spread.js";
 import {
   addKey,
   type CheckpointTimer,
   deleteKey,
   fullTermMs,
+  keysOf,
   type Lease,
   newLease,
   type Promotion,
-  sortedKeys,
 } from "./lease.js";
-import { decodeLeaseRow, encodeLeaseRow, leaseRowKey } from "./lease-record.js";
+import { decodeLeaseRow, encodeLeaseRow, leaseRowAfter, leaseRowKey } from "./lease-record.js";
 import {
   leaseCheckpointBatchMax,
   leaseCheckpointIntervalMs,
@@ -108,8 +110,8 @@ export class Lessor {
   readonly #spreadCountMin: number;
   readonly #spreadPerSecond: number;
 
-  readonly #leases = new Map<bigint, Lease>();
-  readonly #leaseOfKey = new Map<string, Lease>();
+  #leases = new ShardedMap<bigint, Lease>(shardOfId);
+  #leaseOfKey = new ShardedMap<string, Lease>(shardOfKey);
   #promotion: Promotion | undefined;
   #expiries = new DeadlineHeap<Lease>();
   #checkpointTimers = new DeadlineHeap<CheckpointTimer>();
@@ -126,20 +128,31 @@ export class Lessor {
   }
 
   /**
-   * Loads the leases from a backend (at boot, or the new one after a snapshot); keys are attached afterwards, by the
-   * store. A stored TTL below the minimum is raised in memory. Nothing expires before `promote`.
+   * Loads the leases from a backend in slices (at boot, or the new one after a snapshot); keys are attached afterwards, by
+   * the store. Until the last slice the lessor has its old leases. A stored TTL below the minimum is raised in memory.
+   * Nothing expires before `promote`.
    */
-  restore(backend: Backend): void {
+  *restoreTask(backend: Backend, budget: Budget): Task<void> {
+    const leases = new ShardedMap<bigint, Lease>(shardOfId);
+    let from: Uint8Array | undefined = new Uint8Array(0);
+    while (from !== undefined) {
+      const lo: Uint8Array = from;
+      from = undefined;
+      backend.scan("lease", lo, undefined, (key, value) => {
+        const record = decodeLeaseRow(value);
+        const ttl = Math.max(record.ttl, this.#ttlSecondsMin);
+        leases.set(record.id, newLease(record.id, ttl, record.remainingTtl));
+        budget.left--;
+        if (!budget.spent) return true;
+        from = leaseRowAfter(key);
+        return false;
+      });
+      if (from !== undefined) yield;
+    }
     this.demote();
     this.#backend = backend;
-    this.#leases.clear();
-    this.#leaseOfKey.clear();
-    backend.scan("lease", new Uint8Array(0), undefined, (_key, value) => {
-      const record = decodeLeaseRow(value);
-      const ttl = Math.max(record.ttl, this.#ttlSecondsMin);
-      this.#leases.set(record.id, newLease(record.id, ttl, record.remainingTtl));
-      return true;
-    });
+    this.#leases = leases;
+    this.#leaseOfKey = new ShardedMap(shardOfKey);
   }
 
   get count(): number {
@@ -179,7 +192,7 @@ export class Lessor {
   remove(id: bigint): boolean {
     const lease = this.#leases.get(id);
     if (lease === undefined) return false;
-    for (const key of sortedKeys(lease)) this.#leaseOfKey.delete(key);
+    for (const key of keysOf(lease)) this.#leaseOfKey.delete(key);
     this.#leases.delete(id);
     if (this.#promotion !== undefined && lease.promotion === this.#promotion) {
       this.#expiries.remove(lease);
@@ -215,10 +228,10 @@ export class Lessor {
     this.#leaseOfKey.delete(key);
   }
 
-  /** The keys attached to a lease, in byte order; none for an unknown lease. */
-  keysOf(id: bigint): readonly string[] {
+  /** The keys attached to a lease, in no order; none for an unknown lease. The array is the caller's. */
+  keysOf(id: bigint): string[] {
     const lease = this.#leases.get(id);
-    return lease === undefined ? [] : sortedKeys(lease);
+    return lease === undefined ? [] : keysOf(lease);
   }
 
   /**

@@ -18,7 +18,8 @@
  */
 
 import { assert } from "../assert.js";
-import { type Budget, sortTask, type Task } from "./budget.js";
+import { ShardedMap, shardOfKey } from "../sharded-map.js";
+import { type Budget, compareKeys, sortTask, type Task } from "./budget.js";
 import { notInRing } from "./record-ring.js";
 
 /** Keys in a chunk at most, by default; a full one is split. */
@@ -75,7 +76,7 @@ export type KeyVisitor = (key: string, slot: number) => boolean;
 
 export class KeyIndex {
   readonly #chunkKeysMax: number;
-  readonly #slotByKey = new Map<string, number>();
+  readonly #slotByKey = new ShardedMap<string, number>(shardOfKey);
   readonly #chunks: Chunk[] = [];
   /** First key of each chunk, for the search. */
   readonly #firstKeys: string[] = [];
@@ -318,7 +319,13 @@ export class KeyIndex {
 
   /** Orders the restored keys: one sort, full chunks. */
   *finishRestore(budget: Budget): Task<void> {
-    const keys = yield* sortTask([...this.#slotByKey.keys()], compareKeys, budget);
+    const restored: string[] = [];
+    for (const key of this.#slotByKey.keys()) {
+      restored.push(key);
+      budget.left -= 1 / 8;
+      if (budget.spent) yield;
+    }
+    const keys = yield* sortTask(restored, compareKeys, budget);
     this.#scratch = undefined;
     this.#chunkById = [];
     // Three quarters full: what comes next is as likely to fall between as behind.
@@ -573,8 +580,4 @@ function includesRevision(revs: readonly number[], main: number, sub: number): b
     if (revs[index * 2 + 1] === sub) return true;
   }
   return false;
-}
-
-function compareKeys(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

@@ -6,9 +6,8 @@
  * After a snapshot has replaced the database, `replaceTask` starts over on the new one.
  */
 
-import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import { assert } from "../assert.js";
-import { type Backend, bucketNames, type RecordVisitor } from "../backend.js";
+import type { Backend, RecordVisitor } from "../backend.js";
 import type { Change, WatchSource } from "../watch/source.js";
 import { Budget, runToEnd, type Task } from "./budget.js";
 import { ByteArena } from "./byte-arena.js";
@@ -123,19 +122,19 @@ export class Mvcc implements WatchSource {
 
   /** Reads the database at once. */
   restore(): void {
-    runToEnd(this.replaceTask(this.#backend, new Budget(Number.POSITIVE_INFINITY), () => undefined));
+    runToEnd(this.replaceTask(this.#backend, new Budget(Number.POSITIVE_INFINITY)));
   }
 
   /**
    * Starts over on `backend`, in slices: at boot, and when a snapshot has replaced the database. Until it ends the store
-   * answers from the old state, if that database is still open; no entry may be applied meanwhile. `beforeAttach` is called
-   * when the leases must be those of the new database, because its keys are attached to them next.
+   * answers from the old state, if that database is still open; no entry may be applied meanwhile. `restoreLeases` must
+   * bring the leases of the new database, because its keys are attached to them next.
    */
-  *replaceTask(backend: Backend, budget: Budget, beforeAttach: () => void): Task<void> {
+  *replaceTask(backend: Backend, budget: Budget, restoreLeases?: () => Task<void>): Task<void> {
     assert(this.#txn === undefined, "no transaction is open while the database is replaced");
     this.#compactor.abort();
     const restored = yield* restoreTask(backend, new KeyIndex(this.#options.indexChunkKeys), budget);
-    beforeAttach();
+    if (restoreLeases !== undefined) yield* restoreLeases();
     for (const [key, lease] of restored.leases) {
       // A lease that is gone leaves the key without one: etcd logs that and goes on.
       this.#options.leases.attach(lease, key);
@@ -236,24 +235,6 @@ export class Mvcc implements WatchSource {
     return this.#hashes.list();
   }
 
-  /**
-   * The hash of `Maintenance.Hash`: every row of every bucket, except what differs between members. Reads the whole
-   * database in one go; it is a debugging aid.
-   */
-  hash(): number {
-    const { crc32c } = this.#options;
-    const empty = new Uint8Array(0);
-    let crc = 0;
-    for (const bucket of bucketNames) {
-      crc = crc32c(crc, bytesFromLatin1(bucket));
-      this.#backend.scan(bucket, empty, undefined, (key, value) => {
-        if (bucket !== "meta" || !metaKeysNotHashed.has(latin1FromBytes(key))) crc = crc32c(crc32c(crc, key), value);
-        return true;
-      });
-    }
-    return crc;
-  }
-
   // --- what watchers read ---
 
   /** Rows with loMain ≤ main < hiMainExclusive that are published, ascending; see `Backend.scanRecords`. */
@@ -320,6 +301,3 @@ export class Mvcc implements WatchSource {
     this.#compactor.abort();
   }
 }
-
-/** Rows of `meta` that `Maintenance.Hash` leaves out. */
-const metaKeysNotHashed: ReadonlySet<string> = new Set(["consistent_index", "storageVersion", "term"]);

@@ -228,12 +228,12 @@ class Run {
   /** Loses what was not committed, then applies the rest of the log again. */
   #crash(): void {
     this.#store.compactAll();
-    const before = this.#store.mvcc.hash();
+    const before = this.#store.hash();
     const last = this.#store.index;
     let index = this.#store.crash();
     for (; index <= last; index++) this.#store.applyData(this.#log[index] as Uint8Array);
     this.#store.compactAll();
-    this.#expect("replayed hash", String(this.#store.mvcc.hash()), String(before));
+    this.#expect("replayed hash", String(this.#store.hash()), String(before));
   }
 }
 

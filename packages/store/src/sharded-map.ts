@@ -1,0 +1,74 @@
+/**
+ * A map for very many entries, as many small maps. V8 rehashes a `Map` in one go whenever it has doubled, which takes a
+ * tenth of a second at a million entries, and refuses to hold more than 2^24.
+ *
+ * Entries are in no order that means anything.
+ */
+
+const shardCount = 256;
+const shardMask = shardCount - 1;
+/** Characters of a key that its shard depends on, at most. */
+const sampledCharacters = 32;
+
+export class ShardedMap<Key, Value> {
+  readonly #shardOf: (key: Key) => number;
+  readonly #shards: readonly Map<Key, Value>[] = Array.from({ length: shardCount }, () => new Map<Key, Value>());
+  #size = 0;
+
+  /** `shardOf` spreads the keys over all integers; see below. */
+  constructor(shardOf: (key: Key) => number) {
+    this.#shardOf = shardOf;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  has(key: Key): boolean {
+    return this.#shard(key).has(key);
+  }
+
+  get(key: Key): Value | undefined {
+    return this.#shard(key).get(key);
+  }
+
+  set(key: Key, value: Value): void {
+    const shard = this.#shard(key);
+    const size = shard.size;
+    shard.set(key, value);
+    this.#size += shard.size - size;
+  }
+
+  /** False when there was no such entry. */
+  delete(key: Key): boolean {
+    if (!this.#shard(key).delete(key)) return false;
+    this.#size--;
+    return true;
+  }
+
+  *keys(): Generator<Key> {
+    for (const shard of this.#shards) yield* shard.keys();
+  }
+
+  *values(): Generator<Value> {
+    for (const shard of this.#shards) yield* shard.values();
+  }
+
+  #shard(key: Key): Map<Key, Value> {
+    return this.#shards[this.#shardOf(key) & shardMask] as Map<Key, Value>;
+  }
+}
+
+/** For keys of the store, latin1 strings: characters from all of the key, the last one included. */
+export function shardOfKey(key: string): number {
+  const step = Math.floor(key.length / sampledCharacters) + 1;
+  let hash = key.length;
+  for (let at = key.length - 1; at >= 0; at -= step) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  return hash ^ (hash >>> 8) ^ (hash >>> 16);
+}
+
+/** For ids of 64 bits. */
+export function shardOfId(id: bigint): number {
+  const low = Number(id & 0xffff_ffffn);
+  return low ^ (low >>> 8) ^ (low >>> 16);
+}
