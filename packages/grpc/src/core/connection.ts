@@ -7,6 +7,7 @@ import { assert } from "./assert.js";
 import { FrameReader } from "./frame-reader.js";
 import { HeaderAssembly } from "./header-assembly.js";
 import { type HeaderBlock, HpackDecoder } from "./hpack-decoder.js";
+import { IdTable } from "./id-table.js";
 import type { ConnectionLimits } from "./limits.js";
 import type { ChunkPool, OutputChunk } from "./output.js";
 import { PingPolicy } from "./ping-policy.js";
@@ -88,7 +89,7 @@ export class Http2Connection {
   readonly #reader: FrameReader;
   readonly #decoder: HpackDecoder;
   readonly #scheduler: SendScheduler;
-  readonly #streams: Map<number, Http2Stream> = new Map();
+  readonly #streams: IdTable<Http2Stream> = new IdTable();
   readonly #resets: TokenBucket;
   readonly #idleFrames: TokenBucket;
 
@@ -682,7 +683,7 @@ export class Http2Connection {
     const debug = latin1String(bytes, start + 8, Math.min(end, start + 8 + 1024));
     if (!this.#isServer) {
       const last = readUint32(bytes, start) & streamIdMax;
-      for (const stream of [...this.#streams.values()]) {
+      for (const stream of this.#streams.values()) {
         if (stream.id <= last) continue;
         this.#close(stream);
         stream.sink.onClosed({ kind: "unprocessed" });
@@ -757,7 +758,7 @@ export class Http2Connection {
   #close(stream: Http2Stream): void {
     if (stream.closed) return;
     stream.closed = true;
-    this.#streams.delete(stream.id);
+    this.#streams.take(stream.id);
     if (stream.unsentBytes > 0 || stream.waitingHeaders !== undefined) this.#scheduler.drop(stream);
     if (this.closing) this.#finishWhenDrained();
     this.#role.onStreamClosed();
@@ -804,7 +805,7 @@ export class Http2Connection {
     this.#overWhy = why;
     this.#timers.cancel(this.#sweep);
     const closure: StreamClosure = { kind: "lost", why };
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       this.#close(stream);
       stream.sink.onClosed(closure);
     }
@@ -837,7 +838,7 @@ export class Http2Connection {
   }
 
   #sweepStreams(nowMs: number): void {
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.values()) {
       if (stream.owedSinceMs >= 0 && nowMs - stream.owedSinceMs >= this.limits.bodyTimeoutMs && !stream.closed) {
         this.#streamError(stream.id, ErrorCode.cancel, "the message was not finished in time");
       }

@@ -1,16 +1,18 @@
 /**
- * Proposals that wait for their result: at most a fixed number, each with the same timeout.
- *
- * All waiters have one timeout, so insertion order is deadline order and expiry needs no heap and no timer per request.
+ * Proposals that wait for their result: at most a fixed number, each with the same timeout, which a look at all of them
+ * at each tick finds passed: a timer for each would cost more than the proposal.
  */
 
+import { IdTable } from "@etcd-ts/grpc/internal";
+
 export interface Waiter<T> {
+  /** Monotonic milliseconds. */
   readonly startedAt: number;
   readonly done: (result: T) => void;
 }
 
 export class Waiters<T> {
-  readonly #waiters = new Map<number, Waiter<T>>();
+  readonly #waiters = new IdTable<Waiter<T>>();
   readonly #countMax: number;
 
   constructor(countMax: number) {
@@ -30,35 +32,30 @@ export class Waiters<T> {
   }
 
   has(key: number): boolean {
-    return this.#waiters.has(key);
+    return this.#waiters.get(key) !== undefined;
   }
 
   /** Ends a wait with its result; false when nobody waits under this key. */
   settle(key: number, result: T): boolean {
-    const waiter = this.#waiters.get(key);
+    const waiter = this.#waiters.take(key);
     if (waiter === undefined) return false;
-    this.#waiters.delete(key);
     waiter.done(result);
     return true;
   }
 
   /** Ends a wait without a result. */
   forget(key: number): void {
-    this.#waiters.delete(key);
+    this.#waiters.take(key);
   }
 
-  /** Ends every wait that began at or before `startedBefore`, with a result made for each. */
+  /** Ends every wait that began at or before `startedBefore`, with a result made for each, the lowest key first. */
   expire(startedBefore: number, result: (key: number, waiter: Waiter<T>) => T): void {
-    for (const [key, waiter] of this.#waiters) {
-      if (waiter.startedAt > startedBefore) return;
-      this.#waiters.delete(key);
-      waiter.done(result(key, waiter));
+    for (const [key, waiter] of this.#waiters.entries(({ startedAt }) => startedAt <= startedBefore)) {
+      if (this.#waiters.take(key) !== undefined) waiter.done(result(key, waiter));
     }
   }
 
   settleAll(result: () => T): void {
-    const all = [...this.#waiters.values()];
-    this.#waiters.clear();
-    for (const waiter of all) waiter.done(result());
+    this.expire(Number.POSITIVE_INFINITY, result);
   }
 }
