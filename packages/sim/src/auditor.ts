@@ -44,6 +44,8 @@ export class Auditor {
   readonly #watches = new Map<number, WatchAuditor>();
   readonly #leases = new Map<bigint, LeaseRecord>();
   readonly #refusedValues = new Map<string, string>();
+  /** Values that the log has put. */
+  readonly #doneValues = new Set<string>();
   /** Revisions that answers said to have made. */
   readonly #claimed = new Set<number>();
   #revisionSeen = 0;
@@ -98,7 +100,9 @@ export class Auditor {
     this.model.apply(data);
     if (this.model.revision === before) return;
     for (const { key, value } of this.model.changes(this.model.revision)) {
-      const why = value === "" ? undefined : this.#refusedValues.get(value);
+      if (value === "") continue;
+      this.#doneValues.add(value);
+      const why = this.#refusedValues.get(value);
       if (why !== undefined) this.#fail(`put of ${value} to ${key} was refused (${why}) and done`);
     }
   }
@@ -126,11 +130,7 @@ export class Auditor {
     if (!answer.isDefinite || !("value" in request)) return;
     const why = `${answer.code} ${answer.message}`;
     this.#refusedValues.set(request.value, why);
-    for (let revision = this.model.revision; revision > 0; revision--) {
-      if (this.model.changes(revision).some(({ value }) => value === request.value)) {
-        return this.#fail(`${describe(request)} was done and refused (${why})`);
-      }
-    }
+    if (this.#doneValues.has(request.value)) this.#fail(`${describe(request)} was done and refused (${why})`);
   }
 
   /** Why the answer is wrong; undefined when it is right. */

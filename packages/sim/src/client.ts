@@ -1,11 +1,11 @@
 /** A client's calls to members: each message takes its time, and an answer may never come. */
 
-import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import type { KeyValue } from "@etcd-ts/api/mvccpb";
 import { type InProcessConnection, StatusCode } from "@etcd-ts/grpc";
 import type { Node } from "./cluster.js";
 import type { SeenKey } from "./history.js";
 import type { SimRandom } from "./random.js";
+import { textOf } from "./text.js";
 import type { World } from "./world.js";
 
 export type CallOutcome<Response> =
@@ -145,14 +145,10 @@ export class Caller {
   }
 }
 
-export function bytes(text: string): Uint8Array {
-  return bytesFromLatin1(text);
-}
-
 export function seenKey(kv: KeyValue): SeenKey {
   return {
-    key: latin1FromBytes(kv.key),
-    value: latin1FromBytes(kv.value),
+    key: textOf(kv.key),
+    value: textOf(kv.value),
     createRevision: kv.createRevision,
     modRevision: kv.modRevision,
     version: kv.version,

@@ -3,7 +3,7 @@
  * is kept for ever. It shares no code with the store, so that a mistake in one of them shows as a difference.
  */
 
-import { InternalField, InternalRequestSpan, latin1FromBytes, scanInternalRequest } from "@etcd-ts/api";
+import { InternalField, InternalRequestSpan, scanInternalRequest } from "@etcd-ts/api";
 import {
   type Compare,
   type DeleteRangeRequest,
@@ -16,6 +16,7 @@ import {
   type PutRequest,
   type TxnRequest,
 } from "@etcd-ts/api/etcdserverpb";
+import { textOf } from "./text.js";
 
 /** A version of a key; `version` 0 is its deletion. */
 export interface Version {
@@ -174,13 +175,13 @@ export class StateModel {
 
   #put(request: PutRequest): void {
     if (request.lease !== 0n && !this.#leases.has(request.lease)) return;
-    const key = latin1FromBytes(request.key);
+    const key = textOf(request.key);
     const before = this.#current(key);
     if (before !== undefined) this.#leases.get(before.lease)?.keys.delete(key);
     this.#leases.get(request.lease)?.keys.add(key);
     this.#add({
       key,
-      value: latin1FromBytes(request.value),
+      value: textOf(request.value),
       createRevision: before?.createRevision ?? this.#nextRevision,
       modRevision: this.#nextRevision,
       version: (before?.version ?? 0) + 1,
@@ -189,7 +190,7 @@ export class StateModel {
   }
 
   #delete(request: Pick<DeleteRangeRequest, "key" | "rangeEnd">): void {
-    const range = { key: latin1FromBytes(request.key), rangeEnd: latin1FromBytes(request.rangeEnd) };
+    const range = { key: textOf(request.key), rangeEnd: textOf(request.rangeEnd) };
     for (const { key } of this.range(range, this.#nextRevision)) this.#deleteKey(key);
   }
 
@@ -218,7 +219,7 @@ export class StateModel {
   /** The workload compares with modification revisions for equality only. */
   #holds(compare: Compare): boolean {
     const expected = compare.targetUnion?.kind === "modRevision" ? compare.targetUnion.value : 0;
-    return (this.#current(latin1FromBytes(compare.key))?.modRevision ?? 0) === expected;
+    return (this.#current(textOf(compare.key))?.modRevision ?? 0) === expected;
   }
 
   #revoke(id: bigint): void {

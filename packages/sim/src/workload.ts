@@ -2,12 +2,13 @@
 
 import { kv, lease, watch } from "@etcd-ts/api";
 import { Compare_CompareResult, Compare_CompareTarget, type ResponseHeader } from "@etcd-ts/api/etcdserverpb";
-import { bytes, Caller, type CallMethod, type CallOutcome, seenKey } from "./client.js";
+import { Caller, type CallMethod, type CallOutcome, seenKey } from "./client.js";
 import type { Cluster, Node } from "./cluster.js";
 import type { Answer, Fact, Request, SeenKey, WatchSpec } from "./history.js";
 import type { KeyRange } from "./model.js";
 import type { SimOptions } from "./options.js";
 import type { SimRandom } from "./random.js";
+import { bytesOf } from "./text.js";
 
 /** Codes that say that nothing was done: see api's error table. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, OUT_OF_RANGE. */
 const definiteCodes: ReadonlySet<number> = new Set([-1, 3, 5, 9, 11]);
@@ -220,16 +221,16 @@ class Client {
     };
     switch (request.kind) {
       case "put":
-        return unary(kv.put, { key: bytes(request.key), value: bytes(request.value), lease: request.lease });
+        return unary(kv.put, { key: bytesOf(request.key), value: bytesOf(request.value), lease: request.lease });
       case "get": {
         const { range, revision, serializable } = request;
-        const message = { key: bytes(range.key), rangeEnd: bytes(range.rangeEnd), revision, serializable };
+        const message = { key: bytesOf(range.key), rangeEnd: bytesOf(range.rangeEnd), revision, serializable };
         return unary(kv.range, message, (response) => ({ keys: response.kvs.map(seenKey) }));
       }
       case "delete":
-        return unary(kv.deleteRange, { key: bytes(request.key) }, ({ deleted }) => ({ succeeded: deleted > 0 }));
+        return unary(kv.deleteRange, { key: bytesOf(request.key) }, ({ deleted }) => ({ succeeded: deleted > 0 }));
       case "cas": {
-        const key = bytes(request.key);
+        const key = bytesOf(request.key);
         const message = {
           compare: [
             {
@@ -239,7 +240,7 @@ class Client {
               targetUnion: { kind: "modRevision", value: request.modRevision },
             },
           ],
-          success: [{ request: { kind: "requestPut", value: { key, value: bytes(request.value) } } }],
+          success: [{ request: { kind: "requestPut", value: { key, value: bytesOf(request.value) } } }],
           failure: [{ request: { kind: "requestRange", value: { key } } }],
         } as const;
         return unary(kv.txn, message, ({ succeeded, responses }) => {
@@ -250,8 +251,8 @@ class Client {
       case "move": {
         const message = {
           success: [
-            { request: { kind: "requestPut", value: { key: bytes(request.to), value: bytes(request.value) } } },
-            { request: { kind: "requestDeleteRange", value: { key: bytes(request.from) } } },
+            { request: { kind: "requestPut", value: { key: bytesOf(request.to), value: bytesOf(request.value) } } },
+            { request: { kind: "requestDeleteRange", value: { key: bytesOf(request.from) } } },
           ],
         } as const;
         return unary(kv.txn, message);
@@ -388,7 +389,7 @@ class Watcher {
     if (handle === undefined) return undefined;
     this.id = id;
     this.#ports.observe({ kind: "watch", id, spec });
-    const range = { key: bytes(spec.range.key), rangeEnd: bytes(spec.range.rangeEnd) };
+    const range = { key: bytesOf(spec.range.key), rangeEnd: bytesOf(spec.range.rangeEnd) };
     const value = { ...range, startRevision, prevKv: spec.prevKv, progressNotify: this.#random.chance(0.5) };
     handle.send({ requestUnion: { kind: "createRequest", value } });
     // Before it has caught up: a notification must not overtake what is due.

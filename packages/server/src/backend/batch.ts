@@ -21,9 +21,10 @@ export interface BatchPlace {
 
 export const batchStart: BatchPlace = { block: -1, offset: 0 };
 
-const blockSizeBytes = 1 << 20;
-/** Most generations are small: their first block should cost little. */
-const firstBlockSizeBytes = 1 << 16;
+const blockSizeBytesMax = 1 << 20;
+/** Many generations are tiny, so that the first block costs little; each next one is larger. */
+const firstBlockSizeBytes = 1 << 10;
+const blockGrowth = 4;
 
 export class BatchWriter {
   readonly #blocks: Uint8Array[] = [];
@@ -97,7 +98,7 @@ export class BatchWriter {
   #addBlock(size: number): void {
     if (this.#blocks.length > 0) this.#usedSizes.push(this.#used);
     this.#fullBytes += this.#used;
-    const usual = this.#blocks.length === 0 ? firstBlockSizeBytes : blockSizeBytes;
+    const usual = Math.min(firstBlockSizeBytes * blockGrowth ** this.#blocks.length, blockSizeBytesMax);
     this.#block = new Uint8Array(Math.max(usual, size));
     this.#blocks.push(this.#block);
     this.#used = 0;

@@ -21,11 +21,12 @@ import { bytesFromLatin1, compareBytes, latin1FromBytes } from "@etcd-ts/api";
 import type { Backend, BucketName, RecordVisitor, RowVisitor } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import type { Clock, Digest, Timer } from "../env.js";
+import { readUint64, writeUint64 } from "../uint64.js";
 import { type Database, type DatabaseSize, type PinnedDatabase, tableNames } from "./database.js";
 import { Generation } from "./generation.js";
 import { LongRows } from "./long-rows.js";
 import { RecordMerge } from "./record-merge.js";
-import { isTombstoneKey, readMain, readSub, readUint64, writeRevisionKey, writeUint64 } from "./revision-key.js";
+import { isTombstoneKey, readMain, readSub, writeRevisionKey } from "./revision-key.js";
 
 export interface BufferedBackendOptions {
   readonly clock: Clock;

@@ -4,7 +4,7 @@
  * cost an object.
  */
 
-const capacityMin = 256;
+const capacityMin = 16;
 /** Length that stands for a deleted row. */
 export const deleted = -1;
 
@@ -89,7 +89,7 @@ export class RecordLane {
   }
 
   #grow(): void {
-    const capacity = this.#count * 2;
+    const capacity = this.#count * 4;
     this.#mains = grown(this.#mains, new Float64Array(capacity));
     this.#orders = grown(this.#orders, new Float64Array(capacity));
     this.#blocks = grown(this.#blocks, new Uint32Array(capacity));

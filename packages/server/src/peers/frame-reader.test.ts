@@ -27,7 +27,7 @@ test("peeking consumes nothing", () => {
   reader.push(new Uint8Array([0, 0, 0, 1, 2]));
   expect(reader.peekByte(0)).toBe(7);
   expect(reader.peekByte(9)).toBeUndefined();
-  expect(reader.peekUint64(1)).toBe(0x0000_0000_0000_0102n);
+  expect(reader.peekUint64(1)).toBe(0x0102);
   expect(reader.peekUint64(2)).toBeUndefined();
   expect(reader.available).toBe(9);
 });

@@ -2,6 +2,9 @@
  * Cuts a byte stream into pieces whose length is known only as reading goes on: `need(n)` bytes are handed out as one
  * contiguous view once they have arrived. Bytes are copied only when a piece spans chunks.
  */
+
+import { readUint64 } from "../uint64.js";
+
 export class FrameReader {
   #chunks: Uint8Array[] = [];
   #offset = 0;
@@ -42,11 +45,17 @@ export class FrameReader {
     return joined;
   }
 
-  /** An unsigned 64-bit big-endian number, not consumed; undefined when its 8 bytes have not all arrived. */
-  peekUint64(at: number): bigint | undefined {
+  /**
+   * An unsigned 64-bit big-endian number, not consumed; undefined when its 8 bytes have not all arrived. Exact up to
+   * 2^53, rounded above.
+   */
+  peekUint64(at: number): number | undefined {
     if (this.#available < at + 8) return undefined;
-    let value = 0n;
-    for (let i = 0; i < 8; i++) value = (value << 8n) | BigInt(this.#byteAt(at + i));
+    const first = this.#chunks[0];
+    const position = this.#offset + at;
+    if (first !== undefined && position + 8 <= first.length) return readUint64(first, position);
+    let value = 0;
+    for (let i = 0; i < 8; i++) value = value * 256 + this.#byteAt(at + i);
     return value;
   }
 

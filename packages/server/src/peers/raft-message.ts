@@ -5,6 +5,7 @@ import { emptySnapshot, type Message } from "@etcd-ts/raft";
 
 export function fromWire(message: WireMessage): Message {
   const { snapshot } = message;
+  if (snapshot === undefined && message.responses.length === 0) return message as Message;
   const metadata = snapshot?.metadata;
   if (snapshot === undefined || metadata === undefined || metadata.index === 0) {
     return { ...message, snapshot: undefined, responses: [] };

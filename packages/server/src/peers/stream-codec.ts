@@ -10,6 +10,7 @@
 
 import { decodeEntry, encodeEntry, encodeMessage, sizeEntry, sizeMessage } from "@etcd-ts/api/raftpb";
 import { createMessage, type Entry, type Message, MessageType } from "@etcd-ts/raft";
+import { writeUint64 } from "../uint64.js";
 import { FrameReader } from "./frame-reader.js";
 import { decodeRaftMessage } from "./raft-message.js";
 
@@ -34,21 +35,21 @@ export interface StreamDecoder {
   push(chunk: Uint8Array): void;
 }
 
-function checkedLength(length: bigint): number {
-  if (length > BigInt(frameBytesMax)) throw new StreamFormatError(`frame of ${length} bytes exceeds ${frameBytesMax}`);
-  return Number(length);
+function checkedLength(length: number): number {
+  if (length > frameBytesMax) throw new StreamFormatError(`frame of ${length} bytes exceeds ${frameBytesMax}`);
+  return length;
 }
 
-function safeNumber(value: bigint, what: string): number {
-  if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new StreamFormatError(`${what} ${value} is out of range`);
-  return Number(value);
+function safeNumber(value: number, what: string): number {
+  if (value > Number.MAX_SAFE_INTEGER) throw new StreamFormatError(`${what} ${value} is out of range`);
+  return value;
 }
 
 /** `[8-byte big-endian length][message]`. */
 export function encodeMessageFrame(message: Message): Uint8Array {
   const size = sizeMessage(message);
   const frame = new Uint8Array(8 + size);
-  new DataView(frame.buffer).setBigUint64(0, BigInt(size));
+  writeUint64(frame, 0, size);
   encodeMessage(message, frame, 8);
   return frame;
 }
@@ -124,16 +125,15 @@ export class AppendStreamEncoder implements StreamEncoder {
     let size = 1 + 8 + 8;
     for (const entry of message.entries) size += 8 + sizeEntry(entry);
     const bytes = new Uint8Array(size);
-    const view = new DataView(bytes.buffer);
     bytes[0] = frameType.appEntries;
-    view.setBigUint64(1, BigInt(message.entries.length));
+    writeUint64(bytes, 1, message.entries.length);
     let offset = 9;
     for (const entry of message.entries) {
       const end = encodeEntry(entry, bytes, offset + 8);
-      view.setBigUint64(offset, BigInt(end - offset - 8));
+      writeUint64(bytes, offset, end - offset - 8);
       offset = end;
     }
-    view.setBigUint64(offset, BigInt(message.commit));
+    writeUint64(bytes, offset, message.commit);
     this.#index += message.entries.length;
     return bytes;
   }
@@ -172,9 +172,9 @@ export class AppendStreamDecoder implements StreamDecoder {
       case frameType.appEntries: {
         const count = this.#reader.peekUint64(1);
         if (count === undefined) return false;
-        if (count > BigInt(entriesMax)) throw new StreamFormatError(`append of ${count} entries exceeds ${entriesMax}`);
+        if (count > entriesMax) throw new StreamFormatError(`append of ${count} entries exceeds ${entriesMax}`);
         this.#reader.take(9);
-        this.#partial = { entries: [], remaining: Number(count) };
+        this.#partial = { entries: [], remaining: count };
         return true;
       }
       case frameType.append: {

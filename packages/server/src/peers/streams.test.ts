@@ -85,7 +85,7 @@ test("garbage ends the stream, with the reason in the log, and the next one is d
   const stream = await accepted();
   stream.send(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff));
   expect(stream.closed).toBe(true);
-  expect(logger.at("warn").join()).toContain("frame of 18446744073709551615 bytes exceeds 536870912");
+  expect(logger.at("warn").join()).toContain("frame of 18446744073709552000 bytes exceeds 536870912");
   await clock.advance(100);
   const next = await accepted();
   // The old one's end comes late and must not be taken for the new one's.

@@ -9,16 +9,10 @@ import { assert } from "../assert.js";
 import { BatchWriter } from "../backend/batch.js";
 import { type Database, tableNames } from "../backend/database.js";
 import { encodeLongRow, overflowTable } from "../backend/long-rows.js";
-import {
-  isTombstoneKey,
-  readMain,
-  readSub,
-  readUint64,
-  revisionKeyBytes,
-  writeRevisionKey,
-} from "../backend/revision-key.js";
+import { isTombstoneKey, readMain, readSub, revisionKeyBytes, writeRevisionKey } from "../backend/revision-key.js";
 import { ImageFormatError, ImageReader } from "../bbolt/image-reader.js";
 import type { Clock, Digest } from "../env.js";
+import { readUint64 } from "../uint64.js";
 import { Slices } from "./slices.js";
 
 /** An image's bytes and what loads the missing ones. */

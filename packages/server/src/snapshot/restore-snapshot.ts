@@ -20,10 +20,11 @@ import {
 import { BatchWriter } from "../backend/batch.js";
 import { type Database, tableNames } from "../backend/database.js";
 import { nextDatabase, switchDatabase } from "../backend/directory.js";
-import { readMain, writeUint64 } from "../backend/revision-key.js";
+import { readMain } from "../backend/revision-key.js";
 import { BootstrapError } from "../config/bootstrap-error.js";
 import { checkedInitialCluster, type NewCluster, newCluster } from "../config/initial-cluster.js";
 import type { DiskFile, Env } from "../env.js";
+import { writeUint64 } from "../uint64.js";
 import { Wal } from "../wal/wal.js";
 import { ImageFile } from "./image-file.js";
 import { importImage } from "./import-image.js";
