@@ -16,7 +16,7 @@ import {
 } from "./call.js";
 import type { CallOpener, ClientCall, ClientCallOptions, ClientReceiver } from "./client-call.js";
 import { grpcServices, unknownMethod } from "./core/grpc-request.js";
-import { serverLimits } from "./core/limits.js";
+import { type ConnectionLimits, serverLimits } from "./core/limits.js";
 
 /** The clock of the transport. The server's `Clock` is one. */
 export interface InProcessScheduler {
@@ -37,8 +37,15 @@ const cancelStatus: Status = { code: StatusCode.cancelled, message: "context can
 const deadlineStatus: Status = { code: StatusCode.deadlineExceeded, message: "context deadline exceeded" };
 const closedStatus: Status = { code: StatusCode.unavailable, message: "the connection is closed" };
 
-/** Calls the handlers of `table`. */
-export function connectInProcess(table: ServiceTable, scheduler: InProcessScheduler): InProcessConnection {
+/** How much of what one side sends the other may leave unread; as in `ConnectionLimits`. */
+export type InProcessLimits = Pick<ConnectionLimits, "unsentHighWaterBytes" | "unsentLowWaterBytes">;
+
+/** Calls the handlers of `table`. `limits` are those of a server unless given. */
+export function connectInProcess(
+  table: ServiceTable,
+  scheduler: InProcessScheduler,
+  limits: InProcessLimits = serverLimits,
+): InProcessConnection {
   const { names } = grpcServices(table);
   const deliveries = new DeliveryQueue(scheduler);
   const calls: Set<Call> = new Set();
@@ -46,7 +53,7 @@ export function connectInProcess(table: ServiceTable, scheduler: InProcessSchedu
   return {
     open(path, options, receiver) {
       const handler = table.get(path);
-      const call = new Call(path, options, receiver, handler, { scheduler, deliveries, calls });
+      const call = new Call(path, options, receiver, handler, { scheduler, deliveries, calls, limits });
       if (closed) call.refuse(closedStatus);
       else if (handler === undefined) call.refuse(unknownMethod(path, names).status);
       else call.start(options);
@@ -96,6 +103,7 @@ interface PipeEnd {
 /** Messages in one direction, with back-pressure. */
 class Pipe {
   readonly #deliveries: DeliveryQueue;
+  readonly #limits: InProcessLimits;
   readonly #end: PipeEnd;
   #messages: Uint8Array[] = [];
   #ending = false;
@@ -105,8 +113,9 @@ class Pipe {
   #scheduled = false;
   unsentBytes = 0;
 
-  constructor(deliveries: DeliveryQueue, end: PipeEnd) {
+  constructor(deliveries: DeliveryQueue, limits: InProcessLimits, end: PipeEnd) {
     this.#deliveries = deliveries;
+    this.#limits = limits;
     this.#end = end;
   }
 
@@ -124,7 +133,7 @@ class Pipe {
     write(message, 0);
     this.#messages.push(message);
     this.unsentBytes += sizeBytes;
-    if (this.unsentBytes >= serverLimits.unsentHighWaterBytes) this.#choked = true;
+    if (this.unsentBytes >= this.#limits.unsentHighWaterBytes) this.#choked = true;
     this.#schedule();
     return !this.#choked;
   }
@@ -169,7 +178,7 @@ class Pipe {
     }
     if (this.#done) return;
     messages.splice(0, count);
-    if (this.#choked && this.unsentBytes <= serverLimits.unsentLowWaterBytes) {
+    if (this.#choked && this.unsentBytes <= this.#limits.unsentLowWaterBytes) {
       this.#choked = false;
       this.#end.onDrain();
     }
@@ -191,6 +200,7 @@ function copyMetadata(entries: MetadataEntries | undefined): MetadataEntries {
 interface CallContext {
   readonly scheduler: InProcessScheduler;
   readonly deliveries: DeliveryQueue;
+  readonly limits: InProcessLimits;
   /** The open calls, for `close`. */
   readonly calls: Set<Call>;
 }
@@ -225,12 +235,12 @@ class Call {
     this.#receiver = receiver;
     this.#handler = handler;
     this.#context = context;
-    this.#up = new Pipe(context.deliveries, {
+    this.#up = new Pipe(context.deliveries, context.limits, {
       onMessage: (message) => this.#onRequest(message),
       onEnd: () => this.#onHalfClose(),
       onDrain: () => this.#receiver.onDrain?.(),
     });
-    this.#down = new Pipe(context.deliveries, {
+    this.#down = new Pipe(context.deliveries, context.limits, {
       onMessage: (message) => this.#onAnswer(message),
       onEnd: () => this.#endClient(this.#status),
       onDrain: () => this.#drainCallback?.(),

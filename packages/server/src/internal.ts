@@ -33,7 +33,7 @@ export { type Disk, DiskError, type DiskFile, type DiskLock, type Env, type Logg
 export { versionBody } from "./http/client-handler.js";
 export { countCalls } from "./metrics/counted-services.js";
 export { MemberMetrics } from "./metrics/member-metrics.js";
-export { type OpenedMember, openMember } from "./node/bootstrap.js";
+export { type MemberLimits, type OpenedMember, openMember } from "./node/bootstrap.js";
 export type { Member } from "./node/member.js";
 export { memberProbe } from "./node/probe.js";
 export { promoteHere } from "./node/promotion.js";

@@ -5,7 +5,7 @@
  *   call that began after another had returned has a revision at least as high, or higher if it writes;
  * - nothing is answered before it is committed, and what was definitely refused is never done;
  * - the properties of watches: see watch-auditor.ts;
- * - leases: nobody but its owner revokes a lease before its time.
+ * - leases: nobody but its owner revokes a lease before its time, and none is renewed once clients could see that it is gone.
  */
 
 import type { Answer, Fact, Request, SeenKey } from "./history.js";
@@ -29,6 +29,10 @@ interface LeaseRecord {
   /** Until when it must live, in the world's time. */
   until: number;
   isRevokedByClient: boolean;
+  /** When a client was told that it is gone. */
+  goneAt: number;
+  /** Whoever has seen this revision has seen that it is gone. */
+  goneRevision: number;
 }
 
 export interface AuditorOptions {
@@ -55,7 +59,7 @@ export class Auditor {
   constructor(options: AuditorOptions) {
     this.#options = options;
     this.model = new StateModel({
-      leaseRevoked: (id) => this.#leaseRevoked(id),
+      leaseRevoked: (id, revision) => this.#leaseRevoked(id, revision),
       violation: (reason) => options.violation(reason),
     });
   }
@@ -161,10 +165,11 @@ export class Auditor {
         this.#extend(request.lease, call.invokedAt, answer.ttl);
         return undefined;
       case "keep-alive":
-        if (answer.ttl > 0) this.#extend(request.lease, call.invokedAt, answer.ttl);
-        return undefined;
+        return answer.ttl > 0 ? this.#renewalFault(call, request.lease, answer.ttl) : undefined;
       case "revoke":
-        return this.model.hasLease(request.lease) ? "the lease is still there" : undefined;
+        if (this.model.hasLease(request.lease)) return "the lease is still there";
+        this.#lease(request.lease).goneAt = this.#now;
+        return undefined;
       case "compact":
         return this.model.compactRevision >= request.revision ? undefined : "nothing was compacted";
     }
@@ -225,10 +230,18 @@ export class Auditor {
   #lease(id: bigint): LeaseRecord {
     let record = this.#leases.get(id);
     if (record === undefined) {
-      record = { ttlMs: 0, until: 0, isRevokedByClient: false };
+      const never = Number.POSITIVE_INFINITY;
+      record = { ttlMs: 0, until: 0, isRevokedByClient: false, goneAt: never, goneRevision: never };
       this.#leases.set(id, record);
     }
     return record;
+  }
+
+  #renewalFault(call: OpenCall, id: bigint, ttlSeconds: number): string | undefined {
+    const { goneAt, goneRevision } = this.#lease(id);
+    if (goneAt < call.invokedAt || goneRevision <= call.floor) return "the lease was known to be gone";
+    this.#extend(id, call.invokedAt, ttlSeconds);
+    return undefined;
   }
 
   #extend(id: bigint, from: number, ttlSeconds: number): void {
@@ -237,8 +250,9 @@ export class Auditor {
     record.until = Math.max(record.until, from + record.ttlMs / this.#options.clockRateMax);
   }
 
-  #leaseRevoked(id: bigint): void {
+  #leaseRevoked(id: bigint, revision: number | undefined): void {
     const record = this.#leases.get(id);
+    if (record !== undefined && revision !== undefined) record.goneRevision = revision;
     if (record === undefined || record.isRevokedByClient || this.#now >= record.until) return;
     const early = (record.until - this.#now).toFixed(0);
     this.#fail(`lease ${id} was revoked ${early} ms before its time (TTL ${record.ttlMs} ms)`);

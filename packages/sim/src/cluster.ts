@@ -13,6 +13,7 @@ import {
   type Logger,
   type Member,
   type MemberConfig,
+  type MemberLimits,
   MemberMetrics,
   memberProbe,
   memberServices,
@@ -214,7 +215,7 @@ export class Cluster {
     let peers: PeerNetwork | undefined;
     const opened = await openMember(env, config, {
       metrics: new MemberMetrics({ extensive: false }),
-      segmentSizeBytes: this.#options.segmentSizeBytes,
+      limits: this.#limits(),
       failed,
       makeTransport: ({ memberId, clusterId }) => {
         peers = new PeerNetwork({
@@ -254,7 +255,25 @@ export class Cluster {
     versions.start();
     await publishAttributes(member, { name: node.name, clientUrls: [`http://${node.name}:2379`] }, () => false);
     if (!incarnation.alive) return;
-    running.connection = connectInProcess(services, env.clock);
+    const { clientBufferBytes } = this.#options;
+    running.connection = connectInProcess(services, env.clock, {
+      unsentHighWaterBytes: clientBufferBytes,
+      unsentLowWaterBytes: clientBufferBytes / 2,
+    });
+  }
+
+  #limits(): MemberLimits {
+    const options = this.#options;
+    return {
+      segmentSizeBytes: options.segmentSizeBytes,
+      messageBytesMax: options.messageBytesMax,
+      inflightMessagesMax: options.inflightMessagesMax,
+      watch: {
+        streamLimits: { eventsMax: options.watchEventsMax },
+        syncRevisionsMax: options.watchSyncRevisions,
+        syncWatchersMax: options.watchSyncWatchers,
+      },
+    };
   }
 
   #memberFailed(node: Node, running: Running, error: Error): void {

@@ -2,11 +2,12 @@
 
 import { kv } from "@etcd-ts/api";
 import { describe, expect, test } from "vitest";
-import { bytes, Caller, type CallOutcome } from "./client.js";
+import { Caller, type CallOutcome } from "./client.js";
 import { Cluster, type Node } from "./cluster.js";
 import { drawOptions } from "./options.js";
 import { SimRandom } from "./random.js";
 import { quietDisk } from "./sim-disk.js";
+import { bytesOf } from "./text.js";
 import { World } from "./world.js";
 
 const electionMs = 1000;
@@ -33,12 +34,12 @@ class Story {
 
   put(node: Node, timeoutMs = 1000): Promise<CallOutcome<unknown>> {
     return this.#await((done) =>
-      this.#caller.unary(node, kv.put, { key: bytes("k"), value: bytes("v") }, timeoutMs, done),
+      this.#caller.unary(node, kv.put, { key: bytesOf("k"), value: bytesOf("v") }, timeoutMs, done),
     );
   }
 
   get(node: Node): Promise<CallOutcome<unknown>> {
-    return this.#await((done) => this.#caller.unary(node, kv.range, { key: bytes("k") }, 1000, done));
+    return this.#await((done) => this.#caller.unary(node, kv.range, { key: bytesOf("k") }, 1000, done));
   }
 
   /** Runs until the condition holds, and fails after `limitMs`. */

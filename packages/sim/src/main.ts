@@ -1,11 +1,11 @@
 /** `npm run sim`: see --help. */
 
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { defaultSeconds, describeOptions, drawOptions, type Overrides } from "./options.js";
-import { replayCommand, shrink } from "./shrink.js";
+import { describeSteps, replayCommand, shrink } from "./shrink.js";
 import { type RunResult, simulate } from "./simulation.js";
 
 const usage = `usage: npm run sim -- [options]
@@ -16,9 +16,14 @@ const usage = `usage: npm run sim -- [options]
   --processes P     how many at a time (default 2 with --seeds and --minutes)
   --until-failure   stop at the first run that fails
   --overrides JSON  options that are not drawn from the seed
+  --shrink SEED     look for the smallest run that fails as this seed does (with --overrides: as it does with them)
+  --save FILE       write what --shrink found, for --replay
   --replay FILE     run the seed and the overrides in a file: {"seed": 1, "overrides": {}}
-  --shrink SEED     look for a smaller run that fails as this seed does
+  --no-shrink       with --seeds and --minutes: do not look for a smaller run when the first one fails
   --verbose         print what happens`;
+
+/** Runs to shrink the first failure among many seeds, and one that was asked for. */
+const shrinkRunsMax = { first: 40, asked: 400 };
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +38,8 @@ const { values } = parseArgs({
     overrides: { type: "string", default: "{}" },
     replay: { type: "string" },
     shrink: { type: "string" },
+    save: { type: "string" },
+    "no-shrink": { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
@@ -49,11 +56,7 @@ async function main(): Promise<number> {
     const replay = JSON.parse(readFileSync(values.replay, "utf8")) as { seed: number; overrides: Overrides };
     return report(await timed(drawOptions(replay.seed, replay.overrides), replay.overrides, log));
   }
-  if (values.shrink !== undefined) {
-    const smallest = await shrink(Number(values.shrink), overrides, (line) => console.log(line));
-    if (smallest !== undefined) console.log(`smallest: ${replayCommand(Number(values.shrink), smallest)}`);
-    return smallest === undefined ? 1 : 0;
-  }
+  if (values.shrink !== undefined) return shrinkAndPrint(Number(values.shrink), overrides, shrinkRunsMax.asked);
   if (values.seeds === undefined && values.minutes === undefined) {
     return report(await timed(drawOptions(Number(values.seed), overrides), overrides, log));
   }
@@ -78,8 +81,10 @@ async function runSeeds(overrides: Overrides): Promise<number> {
   let passed = 0;
   let failed = 0;
   for (let seed = first; seed < end && Date.now() < endsAt; seed += Number(values.stride)) {
-    if (await timed(drawOptions(seed, overrides), overrides)) failed++;
-    else passed++;
+    if (await timed(drawOptions(seed, overrides), overrides)) {
+      failed++;
+      if (failed === 1 && !values["no-shrink"]) await shrinkAndPrint(seed, overrides, shrinkRunsMax.first);
+    } else passed++;
     if (failed > 0 && values["until-failure"]) break;
   }
   console.log(`${passed} passed, ${failed} failed`);
@@ -100,6 +105,24 @@ async function runProcesses(count: number): Promise<number> {
   );
   console.log(`${totals.passed} passed, ${totals.failed} failed`);
   return totals.failed === 0 ? 0 : 1;
+}
+
+/** Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all. */
+async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: number): Promise<number> {
+  const log = (line: string): void => console.log(`  ${line}`);
+  const shrunk = await shrink(seed, overrides, { runsMax, log });
+  if (shrunk === undefined) {
+    console.log(`seed ${seed} does not fail`);
+    return 1;
+  }
+  const { violation, steps } = shrunk.run;
+  console.log(`smallest after ${shrunk.runs} runs: ${replayCommand(seed, shrunk.overrides)}`);
+  if (steps.length > 0) console.log(describeSteps(steps));
+  console.log(`  ${violation}`);
+  if (values.save !== undefined) {
+    writeFileSync(values.save, `${JSON.stringify({ seed, overrides: shrunk.overrides, violation }, undefined, 2)}\n`);
+  }
+  return 0;
 }
 
 function runChild(args: readonly string[], totals: { passed: number; failed: number }): Promise<void> {

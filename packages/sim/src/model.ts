@@ -34,7 +34,8 @@ interface ModelLease {
 
 /** Told of what a revision cannot tell. */
 export interface ModelEvents {
-  leaseRevoked(id: bigint): void;
+  /** `revision`: the one that deletes its keys; undefined when it has none. */
+  leaseRevoked(id: bigint, revision: number | undefined): void;
   violation(reason: string): void;
 }
 
@@ -225,7 +226,7 @@ export class StateModel {
   #revoke(id: bigint): void {
     const lease = this.#leases.get(id);
     if (lease === undefined) return;
-    this.#events.leaseRevoked(id);
+    this.#events.leaseRevoked(id, lease.keys.size > 0 ? this.#nextRevision : undefined);
     for (const key of [...lease.keys].sort()) this.#deleteKey(key);
     this.#leases.delete(id);
   }

@@ -1,8 +1,9 @@
-/** `node packages/sim/dist/museum-main.js [--seeds N] [--first SEED] [NAME…]`: hunts the past bugs, and says how long each took. */
+/** `node packages/sim/dist/museum-main.js [--seeds N] [--first SEED] [--overrides JSON] [NAME…]`: hunts the past bugs, and says how long each took. */
 
 import { parseArgs } from "node:util";
 import { bugs } from "./museum/bugs.js";
 import { type Hunt, hunt } from "./museum/hunt.js";
+import type { Overrides } from "./options.js";
 
 export async function runMuseum(
   args: readonly string[],
@@ -11,13 +12,18 @@ export async function runMuseum(
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { seeds: { type: "string", default: "2000" }, first: { type: "string", default: "1" } },
+    options: {
+      seeds: { type: "string", default: "2000" },
+      first: { type: "string", default: "1" },
+      overrides: { type: "string", default: "{}" },
+    },
   });
   const chosen = positionals.length === 0 ? bugs : bugs.filter((bug) => positionals.includes(bug.name));
-  const range = { firstSeed: Number(values.first), seedsMax: Number(values.seeds) };
+  const overrides = JSON.parse(values.overrides) as Overrides;
+  const options = { firstSeed: Number(values.first), seedsMax: Number(values.seeds), overrides };
   const hunts: Hunt[] = [];
   for (const bug of chosen) {
-    const result = await hunt(bug, range);
+    const result = await hunt(bug, options);
     hunts.push(result);
     const outcome = result.found === undefined ? "NOT FOUND" : `seed ${result.found.seed}: ${result.found.reason}`;
     print(`${bug.name.padEnd(28)} ${String(result.seeds).padStart(5)} seeds  ${outcome.slice(0, 160)}`);

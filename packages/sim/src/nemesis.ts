@@ -1,15 +1,18 @@
 /** Injects the faults of a run and does what its operators do. Never more than the cluster must survive: see `quorum`. */
 
 import { cluster as clusterService, maintenance } from "@etcd-ts/api";
+import { RaftState } from "@etcd-ts/raft";
 import { Caller } from "./client.js";
 import { type Cluster, type Node, peerUrlOf } from "./cluster.js";
-import type { FaultKind, SimOptions } from "./options.js";
+import type { FaultKind, OperationKind, SimOptions } from "./options.js";
 import type { SimRandom } from "./random.js";
 import { quietDisk } from "./sim-disk.js";
 import { quietNetwork } from "./sim-network.js";
 import type { Workload } from "./workload.js";
 
 const membersMax = 5;
+/** A pause that began before the healing must end within what liveness allows. */
+const faultMsMax = 20_000;
 const operatorTimeoutMs = 20_000;
 
 export interface NemesisPorts {
@@ -18,13 +21,26 @@ export interface NemesisPorts {
   note(event: string): void;
 }
 
+/** A fault or an operation of a run. */
+export interface Step {
+  /** `f` and the number of the fault, or `o` and that of the operation: what `only` selects. */
+  readonly name: string;
+  readonly atMs: number;
+  readonly text: string;
+}
+
 export class Nemesis {
   readonly #cluster: Cluster;
   readonly #random: SimRandom;
   readonly #options: SimOptions;
   readonly #ports: NemesisPorts;
   readonly #caller: Caller;
+  /** What has happened, in order. */
+  readonly steps: Step[] = [];
   #stopped = false;
+  /** While it lasts, members are cut off when they stand for election, or soon after they have won it. */
+  #muting: { readonly until: number; readonly random: SimRandom } | undefined;
+  readonly #roles = new Map<Node, number>();
   #joined = 0;
   /** A member change is under way. */
   #changing = false;
@@ -45,8 +61,68 @@ export class Nemesis {
     if (faults.includes("clock-rate")) {
       for (const node of this.#cluster.nodes) node.machine.clockRate = 0.95 + this.#random.fraction() * 0.1;
     }
-    if (faults.length > 0) this.#nextFault();
-    if (operations.length > 0) this.#nextOperation();
+    const { faultIntervalMs, operationIntervalMs } = this.#options;
+    if (faults.length > 0) {
+      const random = this.#random.split("faults");
+      this.#plan("f", random, faultIntervalMs, (own) => this.#inject(own.pick(faults), own));
+    }
+    if (operations.length > 0) {
+      const random = this.#random.split("operations");
+      this.#plan("o", random, operationIntervalMs, (own) => this.#operate(own.pick(operations), own));
+    }
+  }
+
+  /**
+   * Steps at random times. Each draws from a stream of its own, so that the others stay as they are when it is left out;
+   * the times do not depend on what happens.
+   */
+  #plan(prefix: string, random: SimRandom, intervalMs: number, step: (own: SimRandom) => string | undefined): void {
+    let count = 0;
+    const next = (): void => {
+      this.#cluster.world.schedule(random.exponential(intervalMs), () => {
+        if (this.#stopped) return;
+        const name = `${prefix}${count++}`;
+        const own = random.split(name);
+        if (this.#options.only?.includes(name) !== false) {
+          const text = step(own);
+          if (text !== undefined) this.#note(name, text);
+        }
+        next();
+      });
+    };
+    next();
+  }
+
+  #note(name: string, text: string): void {
+    this.steps.push({ name, atMs: this.#cluster.world.now, text });
+    this.#ports.note(`${name} ${text}`);
+  }
+
+  /** After every loop turn of a member. */
+  turned(node: Node): void {
+    const muting = this.#muting;
+    if (muting === undefined || this.#stopped || this.#cluster.world.now > muting.until) return;
+    const role = node.member?.raftStatus().softState.raftState ?? RaftState.follower;
+    if (role === this.#roles.get(node)) return;
+    this.#roles.set(node, role);
+    if (role === RaftState.candidate && muting.random.chance(0.5)) this.#mute(node, muting.random);
+    else if (role === RaftState.leader) {
+      // About when the first of its entries have been answered, or later.
+      const afterMs = muting.random.pick([2 * this.#cluster.fabric.faults.delayMs, this.#options.electionMs]);
+      this.#later(muting.random.exponential(afterMs), () => this.#mute(node, muting.random));
+    }
+  }
+
+  /** What it sends waits; what others send arrives. */
+  #mute(node: Node, random: SimRandom): void {
+    const { fabric, nodes } = this.#cluster;
+    const others = nodes.filter((other) => other !== node);
+    this.#ports.note(`mute ${node.name}`);
+    for (const other of others) fabric.cut(node.machine.host, other.machine.host);
+    this.#later(random.exponential(this.#options.electionMs * random.pick([2, 6])), () => {
+      for (const other of others) fabric.join(node.machine.host, other.machine.host);
+      this.#roles.delete(node);
+    });
   }
 
   /** Ends all faults: everything is connected, quick and running again. */
@@ -64,22 +140,11 @@ export class Nemesis {
     this.#cluster.fabric.heal();
   }
 
-  #nextFault(): void {
-    this.#cluster.world.schedule(this.#random.exponential(this.#options.faultIntervalMs), () => {
-      if (this.#stopped) return;
-      const kind = this.#random.pick(this.#options.faults);
-      this.#inject(kind);
-      this.#nextFault();
-    });
-  }
-
-  #anyNode(): Node {
-    return this.#random.pick(this.#cluster.nodes.filter((node) => !node.removed));
-  }
-
-  /** Until when a fault lasts: short ones are common. */
-  #duration(): number {
-    return this.#random.exponential(this.#random.pick([200, 1000, 4000]));
+  /** A member that is there, now and then rather the leader. */
+  #anyNode(random: SimRandom): Node {
+    const isLeader = random.chance(this.#options.leaderChance);
+    const node = random.pick(this.#cluster.nodes.filter((one) => !one.removed));
+    return (isLeader ? this.#cluster.leader : undefined) ?? node;
   }
 
   #later(delayMs: number, action: () => void): void {
@@ -88,149 +153,161 @@ export class Nemesis {
     });
   }
 
-  #inject(kind: FaultKind): void {
+  /** Returns what was done, in words. */
+  #inject(kind: FaultKind, random: SimRandom): string {
+    const node = this.#anyNode(random);
+    // Short ones are common.
+    const durationMs = Math.min(random.exponential(random.pick([200, 1000, 4000])), faultMsMax);
+    const forSoLong = `for ${durationMs.toFixed(0)} ms`;
+    const until = (action: () => void): string => {
+      this.#later(durationMs, action);
+      return `${kind} ${forSoLong}`;
+    };
     const { fabric, nodes } = this.#cluster;
-    const random = this.#random;
-    const node = this.#anyNode();
-    const host = (one: Node): string => one.machine.host;
-    this.#ports.note(`${kind} ${node.name}`);
     switch (kind) {
       case "delay":
         fabric.faults = { ...fabric.faults, delayMs: random.pick([0.2, 5, 30, 100]) };
-        return this.#later(this.#duration(), () => {
+        return until(() => {
           fabric.faults = { ...fabric.faults, delayMs: quietNetwork.delayMs };
         });
-      case "hold":
-        fabric.faults = {
-          ...fabric.faults,
-          holdChance: random.pick([0.01, 0.1]),
-          holdMs: random.pick([100, 1000, 5000]),
-        };
-        return this.#later(this.#duration(), () => {
+      case "hold": {
+        const [holdChance, holdMs] = [random.pick([0.01, 0.1]), random.pick([100, 1000, 5000])];
+        fabric.faults = { ...fabric.faults, holdChance, holdMs };
+        return until(() => {
           fabric.faults = { ...fabric.faults, holdChance: 0 };
         });
+      }
       case "break":
         fabric.faults = { ...fabric.faults, breakChance: random.pick([0.001, 0.02]) };
-        return this.#later(this.#duration(), () => {
+        return until(() => {
           fabric.faults = { ...fabric.faults, breakChance: 0 };
         });
       case "isolate":
-        for (const other of nodes) {
-          fabric.cut(host(node), host(other));
-          fabric.cut(host(other), host(node));
-        }
-        return this.#later(this.#duration(), () => fabric.heal());
-      case "split": {
-        const side = new Set(nodes.filter(() => random.chance(0.5)));
-        for (const a of side) {
-          for (const b of nodes) {
-            if (side.has(b)) continue;
-            fabric.cut(host(a), host(b));
-            fabric.cut(host(b), host(a));
-          }
-        }
-        return this.#later(this.#duration(), () => fabric.heal());
+      case "one-way":
+      case "split":
+      case "ring": {
+        for (const [from, to] of this.#linksToCut(kind, node, random)) fabric.cut(from.machine.host, to.machine.host);
+        until(() => fabric.heal());
+        return `${kind} ${node.name} ${forSoLong}`;
       }
+      case "mute":
+        this.#muting = { until: this.#cluster.world.now + 4 * durationMs, random };
+        for (const one of nodes) this.#roles.delete(one);
+        return `mute candidates and new leaders for ${(4 * durationMs).toFixed(0)} ms`;
+      case "disk-slow":
+        node.diskFaults = { ...node.diskFaults, latencyMs: random.pick([5, 30, 150]) };
+        until(() => {
+          node.diskFaults = { ...node.diskFaults, latencyMs: quietDisk.latencyMs };
+        });
+        break;
+      case "disk-stall":
+        node.diskFaults = { ...node.diskFaults, stallChance: 0.05, stallMs: random.pick([500, 3000, 20_000]) };
+        until(() => {
+          node.diskFaults = { ...node.diskFaults, stallChance: 0 };
+        });
+        break;
+      case "sync-error":
+        node.diskFaults = { ...node.diskFaults, syncErrorChance: 0.05 };
+        until(() => {
+          node.diskFaults = { ...node.diskFaults, syncErrorChance: 0 };
+        });
+        break;
+      case "kill":
+        this.#cluster.crash(node, { losesPower: false, downMs: durationMs });
+        break;
+      case "power-loss":
+        this.#cluster.crash(node, { losesPower: true, downMs: durationMs });
+        break;
+      case "power-loss-all":
+        for (const one of nodes) {
+          const downMs = random.exponential(durationMs);
+          this.#cluster.crash(one, { losesPower: true, downMs });
+        }
+        return "power-loss-all";
+      case "pause":
+        node.running?.incarnation.pause(durationMs);
+        break;
+      case "clock-rate":
+        return "clock-rate";
+      case "wall-jump":
+        node.machine.wallOffsetMs += (random.fraction() - 0.5) * 7_200_000;
+        return `wall-jump ${node.name}`;
+    }
+    return `${kind} ${node.name} ${forSoLong}`;
+  }
+
+  #linksToCut(
+    kind: "isolate" | "one-way" | "split" | "ring",
+    node: Node,
+    random: SimRandom,
+  ): readonly (readonly [Node, Node])[] {
+    const { nodes } = this.#cluster;
+    const pairs = nodes.flatMap((from) => nodes.map((to) => [from, to] as const)).filter(([from, to]) => from !== to);
+    switch (kind) {
+      case "isolate":
+        return pairs.filter(([from, to]) => from === node || to === node);
       case "one-way": {
         const isOutgoing = random.chance(0.5);
-        for (const other of nodes) {
-          if (isOutgoing) fabric.cut(host(node), host(other));
-          else fabric.cut(host(other), host(node));
-        }
-        return this.#later(this.#duration(), () => fabric.heal());
+        return pairs.filter(([from, to]) => (isOutgoing ? from : to) === node);
+      }
+      case "split": {
+        const side = new Set(nodes.filter(() => random.chance(0.5)));
+        return pairs.filter(([from, to]) => side.has(from) !== side.has(to));
       }
       case "ring":
         // Each reaches only its neighbours.
-        for (const [i, a] of nodes.entries()) {
-          for (const [j, b] of nodes.entries()) {
-            const distance = Math.min((i - j + nodes.length) % nodes.length, (j - i + nodes.length) % nodes.length);
-            if (distance > 1 || (nodes.length === 3 && i + j === 2)) fabric.cut(host(a), host(b));
-          }
-        }
-        return this.#later(this.#duration(), () => fabric.heal());
-      case "disk-slow":
-        node.diskFaults = { ...node.diskFaults, latencyMs: random.pick([5, 30, 150]) };
-        return this.#later(this.#duration(), () => {
-          node.diskFaults = { ...node.diskFaults, latencyMs: quietDisk.latencyMs };
+        return pairs.filter(([from, to]) => {
+          const [i, j] = [nodes.indexOf(from), nodes.indexOf(to)];
+          const distance = Math.min((i - j + nodes.length) % nodes.length, (j - i + nodes.length) % nodes.length);
+          return distance > 1 || (nodes.length === 3 && i + j === 2);
         });
-      case "disk-stall":
-        node.diskFaults = { ...node.diskFaults, stallChance: 0.05, stallMs: random.pick([500, 3000, 20_000]) };
-        return this.#later(this.#duration(), () => {
-          node.diskFaults = { ...node.diskFaults, stallChance: 0 };
-        });
-      case "sync-error":
-        node.diskFaults = { ...node.diskFaults, syncErrorChance: 0.05 };
-        return this.#later(this.#duration(), () => {
-          node.diskFaults = { ...node.diskFaults, syncErrorChance: 0 };
-        });
-      case "kill":
-        return this.#cluster.crash(node, { losesPower: false, downMs: this.#duration() });
-      case "power-loss":
-        return this.#cluster.crash(node, { losesPower: true, downMs: this.#duration() });
-      case "power-loss-all":
-        for (const one of nodes) this.#cluster.crash(one, { losesPower: true, downMs: this.#duration() });
-        return;
-      case "pause":
-        return node.running?.incarnation.pause(this.#duration());
-      case "clock-rate":
-        return;
-      case "wall-jump":
-        node.machine.wallOffsetMs += (random.fraction() - 0.5) * 7_200_000;
-        return;
     }
   }
 
-  #nextOperation(): void {
-    this.#cluster.world.schedule(this.#random.exponential(700), () => {
-      if (this.#stopped) return;
-      const kind = this.#random.pick(this.#options.operations);
-      const { serving } = this.#cluster;
-      const node = serving.length === 0 ? undefined : this.#random.pick(serving);
-      if (node !== undefined) {
-        if (kind === "compact") this.#compact(node);
-        else if (kind === "move-leader") this.#moveLeader();
-        else this.#changeMembers(node);
-      }
-      this.#nextOperation();
-    });
+  #operate(kind: OperationKind, random: SimRandom): string | undefined {
+    const { serving } = this.#cluster;
+    if (serving.length === 0) return undefined;
+    const node = random.pick(serving);
+    if (kind === "compact") return this.#compact(node, random);
+    return kind === "move-leader" ? this.#moveLeader(random) : this.#changeMembers(node, random);
   }
 
-  #compact(node: Node): void {
-    const revision = this.#ports.revision() + 5 - this.#random.integer(this.#random.pick([10, 100]));
-    if (revision < 1) return;
-    this.#ports.note(`compact ${revision}`);
+  #compact(node: Node, random: SimRandom): string | undefined {
+    const revision = this.#ports.revision() + 5 - random.integer(random.pick([10, 100]));
+    if (revision < 1) return undefined;
     this.#ports.workload.call(node, { kind: "compact", revision }, () => {});
+    return `compact ${revision}`;
   }
 
-  #moveLeader(): void {
+  #moveLeader(random: SimRandom): string | undefined {
     const { leader, serving } = this.#cluster;
-    const target = serving.length === 0 ? undefined : this.#random.pick(serving).member;
-    if (leader?.serving !== true || target === undefined) return;
-    const { memberId: targetId } = target;
-    this.#ports.note("move leader");
+    const target = random.pick(serving);
+    if (leader?.serving !== true || target.member === undefined) return undefined;
+    const { memberId: targetId } = target.member;
     this.#caller.unary(leader, maintenance.moveLeader, { targetId }, operatorTimeoutMs, () => {});
+    return `move leader to ${target.name}`;
   }
 
-  #changeMembers(node: Node): void {
-    if (this.#changing) return;
+  #changeMembers(node: Node, random: SimRandom): string | undefined {
+    if (this.#changing) return undefined;
     const members = this.#cluster.nodes.filter((one) => !one.removed);
-    this.#changing = true;
     const done = (): void => {
       this.#changing = false;
     };
-    if (members.length < membersMax && this.#joined < 3 && this.#random.chance(0.6)) this.#add(node, done);
-    else if ((node.member?.membership.voters().length ?? 0) > this.#votersMin)
-      this.#remove(node, this.#random.pick(members), done);
-    else done();
+    const mayAdd = members.length < membersMax && this.#joined < 3;
+    const mayRemove = (node.member?.membership.voters().length ?? 0) > this.#votersMin;
+    if (!mayAdd && !mayRemove) return undefined;
+    this.#changing = true;
+    if (mayAdd && (!mayRemove || random.chance(0.6))) return this.#add(node, random, done);
+    return this.#remove(node, random.pick(members), done);
   }
 
   /** Adds a member, mostly a learner that is promoted later, and starts it. */
-  #add(node: Node, done: () => void): void {
+  #add(node: Node, random: SimRandom, done: () => void): string {
     const name = `j${++this.#joined}`;
     const url = peerUrlOf(name);
-    const isLearner = this.#random.chance(0.6);
+    const isLearner = random.chance(0.6);
     const request = { peerUrls: [url], isLearner };
-    this.#ports.note(`add ${name} learner=${isLearner}`);
     this.#caller.unary(node, clusterService.memberAdd, request, operatorTimeoutMs, (outcome) => {
       if (outcome.kind !== "ok") return done();
       const initialCluster = outcome.response.members
@@ -239,23 +316,27 @@ export class Nemesis {
       this.#cluster.join(name, initialCluster);
       const added = outcome.response.member;
       if (!isLearner || added === undefined) return done();
-      this.#later(1000 + this.#random.exponential(2000), () => {
+      this.#later(1000 + random.exponential(2000), () => {
         const { serving } = this.#cluster;
         if (serving.length === 0) return done();
         this.#ports.note(`promote ${name}`);
-        const target = this.#random.pick(serving);
+        const target = random.pick(serving);
         this.#caller.unary(target, clusterService.memberPromote, { id: added.id }, operatorTimeoutMs, done);
       });
     });
+    return `add ${name} learner=${isLearner}`;
   }
 
-  #remove(node: Node, victim: Node, done: () => void): void {
+  #remove(node: Node, victim: Node, done: () => void): string | undefined {
     const id = victim.member?.memberId;
-    if (id === undefined) return done();
-    this.#ports.note(`remove ${victim.name}`);
+    if (id === undefined) {
+      done();
+      return undefined;
+    }
     this.#caller.unary(node, clusterService.memberRemove, { id }, operatorTimeoutMs, (outcome) => {
       if (outcome.kind === "ok") this.#cluster.retire(victim);
       done();
     });
+    return `remove ${victim.name}`;
   }
 }

@@ -20,6 +20,7 @@ export const faultKinds = [
   "pause",
   "clock-rate",
   "wall-jump",
+  "mute",
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -55,54 +56,76 @@ export interface SimOptions {
   readonly leases: boolean;
   /** Bytes that values are filled up to; 0 = short ones. */
   readonly valueBytes: number;
+  /** How often a fault of a member is one of the leader. */
+  readonly leaderChance: number;
+  /** Of raft: bytes of entries in one message, messages on the way to one follower. */
+  readonly messageBytesMax: number;
+  readonly inflightMessagesMax: number;
+  /** Events that a watch stream holds before its watchers fall behind. */
+  readonly watchEventsMax: number;
+  /** Revisions in one step of catching up, and watchers in one round of it. */
+  readonly watchSyncRevisions: number;
+  readonly watchSyncWatchers: number;
+  /** Bytes that a client's connection holds before the server waits. */
+  readonly clientBufferBytes: number;
+  /** Virtual milliseconds between operations, on average. */
+  readonly operationIntervalMs: number;
+  /** Faults and operations that happen, by their names; undefined = all. For shrinking: the others stay as they were. */
+  readonly only: readonly string[] | undefined;
 }
 
-export interface Overrides {
-  readonly seconds?: number;
-  readonly members?: 1 | 3 | 5;
-  readonly clients?: number;
-  readonly requestsPerSecond?: number;
-  readonly faults?: readonly FaultKind[];
-  readonly operations?: readonly OperationKind[];
-  readonly leases?: boolean;
-}
+/** Options that are not drawn from the seed. */
+export type Overrides = Partial<Omit<SimOptions, "seed">>;
 
 export const defaultSeconds = 20;
 
 /** The options of a seed; `overrides` shrink or fix some of them, without shifting the others. */
 export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions {
-  const random = new SimRandom(seed, "options");
-  const faultChance = random.pick([0, 0.15, 0.3, 0.6]);
-  const heartbeatMs = random.pick([20, 100, 100, 200]);
+  // Each from a stream of its own, so that an option that is added leaves the others of a seed as they were.
+  const draw = (name: string): SimRandom => new SimRandom(seed, `option ${name}`);
+  const pick = <T>(name: string, values: readonly T[]): T => draw(name).pick(values);
+  const some = <T extends string>(values: readonly T[], chance: number): readonly T[] =>
+    values.filter((value) => draw(value).chance(chance));
+  const heartbeatMs = pick("heartbeat", [20, 100, 100, 200]);
   const drawn: SimOptions = {
     seed,
     seconds: defaultSeconds,
-    members: random.pick([1, 3, 3, 3, 5] as const),
-    clients: random.between(4, 16),
-    requestsPerSecond: random.pick([2, 5, 10, 20]),
-    keys: random.pick([3, 10, 40]),
-    faults: faultKinds.filter(() => random.chance(faultChance)),
-    faultIntervalMs: random.pick([300, 1000, 3000]),
-    operations: operationKinds.filter(() => random.chance(0.5)),
-    snapshotCount: random.pick([10, 50, 100, 1000, 10_000]),
-    snapshotCatchupEntries: random.pick([50, 100, 5000]),
-    segmentSizeBytes: random.pick([4096, 16_384, 65_536, 262_144]),
+    members: pick("members", [1, 3, 3, 3, 5] as const),
+    clients: draw("clients").between(4, 16),
+    requestsPerSecond: pick("requestsPerSecond", [2, 5, 10, 20]),
+    keys: pick("keys", [3, 10, 40]),
+    faults: some(faultKinds, pick("faultChance", [0, 0.15, 0.3, 0.6])),
+    faultIntervalMs: pick("faultInterval", [300, 1000, 3000]),
+    operations: some(operationKinds, 0.5),
+    snapshotCount: pick("snapshotCount", [10, 50, 100, 1000, 10_000]),
+    snapshotCatchupEntries: pick("snapshotCatchupEntries", [50, 100, 5000]),
+    segmentSizeBytes: pick("segmentSize", [4096, 16_384, 65_536, 262_144]),
     heartbeatMs,
-    electionMs: heartbeatMs * random.pick([5, 10, 20]),
-    backendBatchIntervalMs: random.pick([5, 100, 100, 1000]),
-    backendBatchLimit: random.pick([1, 20, 10_000]),
-    compactionBatchLimit: random.pick([1, 10, 1000]),
-    maxWals: random.pick([0, 1, 5]),
-    preVote: random.chance(0.8),
-    progressNotifyMs: random.pick([100, 600, 10_000]),
-    leases: random.chance(0.7),
-    valueBytes: random.pick([0, 0, 0, 1000, 20_000]),
+    electionMs: heartbeatMs * pick("electionTicks", [5, 10, 20]),
+    backendBatchIntervalMs: pick("backendBatchInterval", [5, 100, 100, 1000]),
+    backendBatchLimit: pick("backendBatchLimit", [1, 20, 10_000]),
+    compactionBatchLimit: pick("compactionBatchLimit", [1, 10, 1000]),
+    maxWals: pick("maxWals", [0, 1, 5]),
+    preVote: draw("preVote").chance(0.8),
+    progressNotifyMs: pick("progressNotify", [100, 600, 10_000]),
+    leases: draw("leases").chance(0.7),
+    valueBytes: pick("valueBytes", [0, 0, 0, 1000, 20_000]),
+    leaderChance: pick("leaderChance", [0, 0.3, 0.8]),
+    messageBytesMax: pick("messageBytes", [0, 2000, 1 << 20, 1 << 20]),
+    inflightMessagesMax: pick("inflightMessages", [2, 512, 512]),
+    watchEventsMax: pick("watchEvents", [1, 8, 16_384, 16_384]),
+    watchSyncRevisions: pick("watchSyncRevisions", [1, 10, 1000]),
+    watchSyncWatchers: pick("watchSyncWatchers", [1, 512]),
+    clientBufferBytes: pick("clientBuffer", [200, 2000, 64 * 1024]),
+    operationIntervalMs: pick("operationInterval", [200, 700, 2000]),
+    only: undefined,
   };
   return { ...drawn, ...overrides };
 }
 
 export function describeOptions(options: SimOptions): string {
   return Object.entries(options)
+    .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${Array.isArray(value) ? value.join(",") || "none" : String(value)}`)
     .join(" ");
 }

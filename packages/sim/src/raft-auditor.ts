@@ -4,6 +4,7 @@
  * - election safety: a term has one leader;
  * - log matching: the entry of an index and term is the same on every member that has it;
  * - state machine safety and leader completeness: the committed entry of an index is the same on every member, for ever;
+ * - a member cuts off entries only where they conflict with others;
  * - an entry is committed only once a quorum of voters has it on disk;
  * - what a member had on disk it still has after it was restarted: entries, term and vote;
  * - at each applied index the store's revision is the model's.
@@ -30,6 +31,9 @@ interface Seen {
   /** What the database held at the start: up to here, entries are not applied again. */
   readonly durableIndex: number;
   isLeader: boolean;
+  /** Terms of its log, by index. */
+  readonly terms: Map<number, number>;
+  last: number;
 }
 
 export class RaftAuditor {
@@ -67,6 +71,8 @@ export class RaftAuditor {
         applied: 0,
         durableIndex,
         isLeader: false,
+        terms: new Map(),
+        last: 0,
       };
       this.#seen.set(node, seen);
     }
@@ -77,6 +83,7 @@ export class RaftAuditor {
     const { committedIndex, appliedIndex } = member;
     if (committedIndex > seen.committed) this.#observeCommit(node, seen, committedIndex);
     this.#observeTail(node, seen);
+    this.#observeEnd(node, seen);
     if (appliedIndex > seen.applied) {
       seen.applied = appliedIndex;
       const revision = member.mvcc.currentRevision();
@@ -131,6 +138,28 @@ export class RaftAuditor {
       if (known === undefined) this.#made.set(key, entry);
       else if (!isSame(known, entry)) this.#fail(`${node.name} has another entry ${text(entry)} than other members`);
     }
+  }
+
+  /**
+   * A log becomes shorter only by a conflict, and then its new last entry is another than was at that index. One that is
+   * the same shows that entries were cut off which may have been acknowledged.
+   */
+  #observeEnd(node: Node, seen: Seen): void {
+    const { log } = seen.running;
+    if (log === undefined) return;
+    const last = log.lastIndex();
+    const term = log.term(last);
+    if (typeof term !== "number") return;
+    if (last === seen.last && seen.terms.get(last) === term) return;
+    if (last < seen.last && seen.terms.get(last) === term) {
+      this.#fail(`${node.name} cut off entries ${last + 1} to ${seen.last} behind ${last} of term ${term}`);
+    }
+    for (let index = last; index >= log.firstIndex(); index--) {
+      const known = log.term(index);
+      if (typeof known !== "number" || seen.terms.get(index) === known) break;
+      seen.terms.set(index, known);
+    }
+    seen.last = last;
   }
 
   #checkQuorum(node: Node, seen: Seen, entry: Entry): void {

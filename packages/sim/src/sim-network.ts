@@ -62,6 +62,15 @@ export class SimNetworkFabric {
     this.#cut.add(`${from}>${to}`);
   }
 
+  /** Lets through again what goes from one machine to the other. */
+  join(from: string, to: string): void {
+    const link = `${from}>${to}`;
+    if (!this.#cut.delete(link)) return;
+    const waiting = this.#waiting.get(link) ?? [];
+    this.#waiting.delete(link);
+    for (const resend of waiting) resend();
+  }
+
   isCut(from: string, to: string): boolean {
     return this.#cut.size > 0 && this.#cut.has(`${from}>${to}`);
   }

@@ -4,12 +4,13 @@
  */
 
 import { kv, maintenance } from "@etcd-ts/api";
+import type { ConfState } from "@etcd-ts/raft";
 import { Auditor } from "./auditor.js";
 import { Caller } from "./client.js";
-import { Cluster } from "./cluster.js";
+import { Cluster, type Node } from "./cluster.js";
 import type { Fact } from "./history.js";
 import { isLinearizable, registersOf } from "./linearizability.js";
-import { Nemesis } from "./nemesis.js";
+import { Nemesis, type Step } from "./nemesis.js";
 import type { SimOptions } from "./options.js";
 import { RaftAuditor } from "./raft-auditor.js";
 import { SimRandom } from "./random.js";
@@ -27,6 +28,8 @@ export interface RunResult {
   readonly entries: number;
   readonly answers: number;
   readonly revision: number;
+  /** Its faults and operations. */
+  readonly steps: readonly Step[];
 }
 
 export interface RunOptions {
@@ -66,7 +69,10 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
   });
   const cluster = new Cluster(world, random.split("cluster"), options, {
     violation: report,
-    turned: (node, running) => raft.turned(node, running),
+    turned: (node, running) => {
+      raft.turned(node, running);
+      nemesis.turned(node);
+    },
     log: (node, level, message, fields) => {
       if (log !== undefined)
         say(`${node.name} ${level} ${message} ${fields === undefined ? "" : JSON.stringify(fields)}`);
@@ -95,6 +101,7 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
     entries: auditor.model.index,
     answers: auditor.answers,
     revision: auditor.model.revision,
+    steps: nemesis.steps,
   });
 
   cluster.start();
@@ -163,6 +170,23 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
     return undefined;
   }
 
+  /** What a hash of keys does not cover. */
+  function compareTables(nodes: readonly Node[]): void {
+    const tables = new Map<string, string>();
+    for (const { name, member } of nodes) {
+      if (member === undefined) continue;
+      const { voters, learners } = member.raftStatus().confState;
+      const [table, applied] = [
+        describeConfState(member.membership.confState()),
+        describeConfState({ voters, learners }),
+      ];
+      if (table !== applied) report(`${name} has ${applied} in raft and ${table} in its member table`);
+      if (member.lessor.count > 0) report(`${name} has ${member.lessor.count} leases that were revoked`);
+      tables.set(name, table);
+    }
+    if (new Set(tables.values()).size > 1) report(`members differ in who they are: ${JSON.stringify([...tables])}`);
+  }
+
   async function compareHashes(): Promise<void> {
     // Learners are not asked for anything.
     const members = cluster.nodes.filter((node) => node.serving && node.member?.isLearner === false);
@@ -176,6 +200,7 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
     }
     await world.runUntil(world.now + 6000);
     if (violation !== undefined) return;
+    compareTables(members);
     if (hashes.size < members.length) return report("a hash was not answered");
     if (new Set(hashes.values()).size > 1)
       report(`hashes at revision ${revision} differ: ${JSON.stringify([...hashes])}`);
@@ -184,6 +209,15 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
 
 /** What a healed cluster needs besides elections: pauses and stalls that end, restarts, the retries of dialling. */
 const livenessGraceMs = 30_000;
+
+function describeConfState({ voters, learners }: Pick<ConfState, "voters" | "learners">): string {
+  const ids = (list: readonly bigint[]): string =>
+    list
+      .map((id) => id.toString(16))
+      .sort()
+      .join(",");
+  return `voters ${ids(voters)} learners ${ids(learners) || "none"}`;
+}
 
 function describeFact(fact: Fact): string {
   return JSON.stringify(fact, (name, value: unknown) => {

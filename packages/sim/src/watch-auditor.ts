@@ -3,7 +3,7 @@
  * exactly those that the model has in the watched range from where the last response ended to where this one does.
  *
  * Filter, Ordered, Unique, Reliable and Resumable are the equality of the two lists; Atomic is that a response ends between
- * revisions; Bookmarkable is that progress counts as a response without events; IsCreate and PrevKV are compared in
+ * revisions; Bookmarkable is that the header's revision says how far a response goes, and that progress counts as a response without events; IsCreate and PrevKV are compared in
  * each event.
  */
 
@@ -52,7 +52,7 @@ export class WatchAuditor {
         if (this.#next === 0) this.#next = fact.revision + 1;
         return;
       case "events":
-        return this.#events(fact.events);
+        return this.#events(fact);
       case "progress":
         return this.#advance(fact.revision, []);
       case "canceled":
@@ -69,10 +69,12 @@ export class WatchAuditor {
     }
   }
 
-  #events(events: readonly SeenEvent[]): void {
+  /** The header's revision says how far the response goes, beyond its last event too. */
+  #events({ revision, events }: Extract<WatchFact, { kind: "events" }>): void {
     const last = events.at(-1)?.kv.modRevision;
     if (last === undefined) return this.#fail("a response without events");
-    this.#advance(last, events);
+    if (revision < last) return this.#fail(`an event of revision ${last} under a header of revision ${revision}`);
+    this.#advance(revision, events);
   }
 
   #advance(to: number, events: readonly SeenEvent[]): void {

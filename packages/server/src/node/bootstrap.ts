@@ -31,6 +31,7 @@ import {
   StateMachine,
   stringifyMember,
   WatchHub,
+  type WatchHubOptions,
 } from "@etcd-ts/store";
 import { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Database } from "../backend/database.js";
@@ -73,10 +74,19 @@ interface OpenedLog extends Identity {
   readonly members: readonly ClusterMember[];
 }
 
-/** Messages raft keeps in flight to one follower. Source: etcd maxInflightMsgs. */
-const inflightMessagesMax = 512;
-/** Source: etcd maxSizePerMsg. */
-const messageBytesMax = 1024 * 1024;
+/** What tests make small, so that they reach it. */
+export interface MemberLimits {
+  /** Of a segment of the write-ahead log. */
+  readonly segmentSizeBytes?: number;
+  /** Encoded bytes of entries in one message; 0 = one entry. Source: etcd maxSizePerMsg. */
+  readonly messageBytesMax?: number;
+  /** Messages raft keeps in flight to one follower. Source: etcd maxInflightMsgs. */
+  readonly inflightMessagesMax?: number;
+  readonly watch?: Omit<WatchHubOptions, "onWork">;
+}
+
+const messageBytesMaxDefault = 1024 * 1024;
+const inflightMessagesMaxDefault = 512;
 const ownerOnly = 0o700;
 
 export async function openMember(
@@ -85,8 +95,8 @@ export async function openMember(
   options: {
     readonly makeTransport?: (identity: Identity) => PeerTransport;
     readonly metrics: MemberMetrics;
-    /** Of the write-ahead log; etcd's unless given. */
-    readonly segmentSizeBytes?: number;
+    /** etcd's unless given. */
+    readonly limits?: MemberLimits;
     failed(error: Error): void;
   },
 ): Promise<OpenedMember> {
@@ -126,7 +136,8 @@ export async function openMember(
       persistsCheckpoints: config.featureGates.LeaseCheckpointPersist,
     });
     runToEnd(machine.restoreTask(backend, new Budget(Number.POSITIVE_INFINITY)));
-    const { segmentSizeBytes } = options;
+    const memberLimits = options.limits ?? {};
+    const { segmentSizeBytes } = memberLimits;
     const walOptions = segmentSizeBytes === undefined ? {} : { segmentSizeBytes };
     const opened = (await Wal.exists(env.disk, walDirectory))
       ? await reopenLog(env, walDirectory, config, { backend, membership }, walOptions)
@@ -139,15 +150,16 @@ export async function openMember(
       random: (bound) => env.random.integer(bound),
       logger: raftLogger(env),
       asyncStorageWrites: true,
-      maxSizePerMessage: messageBytesMax,
-      maxInflightMessages: inflightMessagesMax,
+      maxSizePerMessage: memberLimits.messageBytesMax ?? messageBytesMaxDefault,
+      maxCommittedSizePerReady: messageBytesMaxDefault,
+      maxInflightMessages: memberLimits.inflightMessagesMax ?? inflightMessagesMaxDefault,
       maxUncommittedEntriesSize: noLimit,
       checkQuorum: true,
       preVote: config.preVote,
     });
     if (opened.bootstrapPeers !== undefined) raft.bootstrap(opened.bootstrapPeers);
     let member: Member | undefined;
-    const watchHub = new WatchHub(mvcc, { onWork: () => member?.syncWatchersSoon() });
+    const watchHub = new WatchHub(mvcc, { ...memberLimits.watch, onWork: () => member?.syncWatchersSoon() });
     mvcc.setListener((revision, changes) => watchHub.published(revision, changes));
     member = new Member({
       clusterId: opened.clusterId,

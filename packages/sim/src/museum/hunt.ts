@@ -1,6 +1,7 @@
 /** Looks for a seed that finds a bug. */
 
 import { spawn } from "node:child_process";
+import type { Overrides } from "../options.js";
 import { type Bug, museumSeconds } from "./bugs.js";
 import { copyWithBug } from "./copy.js";
 
@@ -12,18 +13,31 @@ export interface Hunt {
   readonly seeds: number;
 }
 
+export interface HuntOptions {
+  readonly firstSeed: number;
+  readonly seedsMax: number;
+  readonly overrides?: Overrides;
+}
+
 /** Runs seeds from `firstSeed` on until one fails or `seedsMax` have passed. */
-export async function hunt(bug: Bug, range: { readonly firstSeed: number; readonly seedsMax: number }): Promise<Hunt> {
+export async function hunt(bug: Bug, { firstSeed, seedsMax, overrides = {} }: HuntOptions): Promise<Hunt> {
   const copy = copyWithBug(bug);
   try {
     const output = await run(copy.main, [
-      ...["--seed", String(range.firstSeed), "--seeds", String(range.seedsMax)],
-      ...["--seconds", String(museumSeconds), "--until-failure", "--processes", "1"],
+      ...["--seed", String(firstSeed), "--seeds", String(seedsMax)],
+      ...[
+        "--overrides",
+        JSON.stringify({ seconds: museumSeconds, ...overrides }),
+        "--until-failure",
+        "--no-shrink",
+        "--processes",
+        "1",
+      ],
     ]);
     const found = /^seed (\d+) FAILED.*\n {2}(.*)$/m.exec(output);
-    if (found === null) return { bug, found: undefined, seeds: range.seedsMax };
+    if (found === null) return { bug, found: undefined, seeds: seedsMax };
     const seed = Number(found[1]);
-    return { bug, found: { seed, reason: found[2] ?? "" }, seeds: seed - range.firstSeed + 1 };
+    return { bug, found: { seed, reason: found[2] ?? "" }, seeds: seed - firstSeed + 1 };
   } finally {
     copy.remove();
   }

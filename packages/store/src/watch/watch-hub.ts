@@ -21,16 +21,25 @@
 import { assert } from "../assert.js";
 import { DeadlineHeap } from "../deadline-heap.js";
 import { EventSlab } from "./event-slab.js";
-import { syncBytesMax, syncRevisionsMax, syncRowsMax, syncWatchersMax } from "./limits.js";
+import {
+  streamBytesMax,
+  streamEventsMax,
+  syncBytesMax,
+  syncRevisionsMax,
+  syncRowsMax,
+  syncWatchersMax,
+} from "./limits.js";
 import type { Change, WatchSource } from "./source.js";
 import { keyOfRow, WatchEvent } from "./watch-event.js";
-import { type Batch, WatchStream, type WatchStreamOptions } from "./watch-stream.js";
+import { type Batch, type StreamLimits, WatchStream, type WatchStreamOptions } from "./watch-stream.js";
 import { Watcher, type WatchSpec } from "./watcher.js";
 import { WatcherGroup } from "./watcher-group.js";
 
 export interface WatchHubOptions {
   /** There are watchers to catch up where there were none: call `syncStep` soon, not from within this callback. */
   readonly onWork?: () => void;
+  /** Of streams that bring none of their own; defaults in limits.ts. */
+  readonly streamLimits?: StreamLimits;
   /** Limits of one catch-up round and step; defaults in limits.ts. */
   readonly syncWatchersMax?: number;
   readonly syncRevisionsMax?: number;
@@ -40,6 +49,7 @@ export interface WatchHubOptions {
 export class WatchHub {
   readonly #source: WatchSource;
   readonly #onWork: () => void;
+  readonly #streamLimits: Required<StreamLimits>;
   readonly #syncWatchersMax: number;
   readonly #syncRevisionsMax: number;
   readonly #syncBytesMax: number;
@@ -62,6 +72,7 @@ export class WatchHub {
     this.#source = source;
     this.#revision = source.currentRevision();
     this.#onWork = options?.onWork ?? (() => {});
+    this.#streamLimits = { eventsMax: streamEventsMax, bytesMax: streamBytesMax, ...options?.streamLimits };
     this.#syncWatchersMax = options?.syncWatchersMax ?? syncWatchersMax;
     this.#syncRevisionsMax = options?.syncRevisionsMax ?? syncRevisionsMax;
     this.#syncBytesMax = options?.syncBytesMax ?? syncBytesMax;
@@ -70,7 +81,7 @@ export class WatchHub {
   // Streams and watchers.
 
   openStream(options: WatchStreamOptions): WatchStream {
-    const stream = new WatchStream(this, options);
+    const stream = new WatchStream(this, { ...this.#streamLimits, ...options });
     this.#streams.add(stream);
     this.#progressDeadlines.set(stream, options.nowMs + options.progressIntervalMs);
     return stream;

@@ -11,7 +11,7 @@
  */
 
 import { assert } from "../assert.js";
-import { mergedBytesMax, mergedEventsMax, streamBytesMax, streamEventsMax, streamRepliesMax } from "./limits.js";
+import { mergedBytesMax, mergedEventsMax, streamRepliesMax } from "./limits.js";
 import type { HeaderFields } from "./response-headers.js";
 import type { WatchEvent } from "./watch-event.js";
 import {
@@ -26,16 +26,19 @@ import {
 } from "./watch-message.js";
 import type { Watcher } from "./watcher.js";
 
-export interface WatchStreamOptions {
+/** Undelivered events and bytes of them from which on a stream takes no more. */
+export interface StreamLimits {
+  readonly eventsMax?: number;
+  readonly bytesMax?: number;
+}
+
+export interface WatchStreamOptions extends StreamLimits {
   /** When the stream was opened, monotonic ms. */
   readonly nowMs: number;
   /** Between automatic progress notifications: the flag's interval plus this stream's share of jitter. */
   readonly progressIntervalMs: number;
   /** Above this size a response to a watcher with `fragment` is split: `--max-request-bytes` plus 512 KiB. */
   readonly fragmentBytes: number;
-  /** Limits of the queue; defaults in limits.ts. */
-  readonly eventsMax?: number;
-  readonly bytesMax?: number;
 }
 
 /** Events of one watcher up to a revision; `bytes` in the form the watcher gets. */
@@ -84,12 +87,12 @@ export class WatchStream {
   dueMs = 0;
   position = -1;
 
-  constructor(owner: StreamOwner, options: WatchStreamOptions) {
+  constructor(owner: StreamOwner, options: WatchStreamOptions & Required<StreamLimits>) {
     this.#owner = owner;
     this.progressIntervalMs = options.progressIntervalMs;
     this.#fragmentBytes = options.fragmentBytes;
-    this.#eventsMax = options.eventsMax ?? streamEventsMax;
-    this.#bytesMax = options.bytesMax ?? streamBytesMax;
+    this.#eventsMax = options.eventsMax;
+    this.#bytesMax = options.bytesMax;
   }
 
   // For the rpc layer.
