@@ -85,12 +85,13 @@ export class Avoidance {
 
   /**
    * The Go server loses the live row of a key that the transaction of this very revision deleted and put again, and
-   * crashes when the key is read. A watcher that is behind may or may not be overtaken, or miss previous values.
+   * crashes when the key is read. A watcher that is behind may or may not be overtaken, or miss previous values; one that
+   * was overtaken may not have been told so yet, and will then be told of this compaction instead.
    */
   #avoidsCompaction(revision: number): boolean {
-    return (
-      this.#mixedRevisions.has(revision) || [...this.#streams.keys()].some((index) => this.#cannotBeAwaited(index))
-    );
+    const streams = [...this.#streams.keys()];
+    const isOpen = streams.some((index) => this.#cannotBeAwaited(index) || this.#mayBeOvertaken(index));
+    return isOpen || this.#mixedRevisions.has(revision);
   }
 
   /** In the Go server an overtaken watcher keeps its id. */

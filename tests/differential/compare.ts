@@ -19,6 +19,8 @@ export interface Difference {
 const unavailable = 14;
 /** How long watchers of both servers have to agree after all their events should be there. */
 const settleTimeoutMs = 10_000;
+/** How long their states may differ after the start. */
+const startTimeoutMs = 30_000;
 
 /** Two fresh servers with the same history. After a difference their histories may differ: make a new pair. */
 export class ServerPair {
@@ -44,7 +46,9 @@ export class ServerPair {
     const common: Omit<MemberOptions, "command"> = { name: "m" };
     const ours = await Member.start({ ...common, command: commands.ours });
     try {
-      return new ServerPair([ours, await Member.start({ ...common, command: commands.peer })], schema);
+      const pair = new ServerPair([ours, await Member.start({ ...common, command: commands.peer })], schema);
+      await pair.#untilSettled();
+      return pair;
     } catch (error) {
       await ours.close();
       throw error;
@@ -55,6 +59,19 @@ export class ServerPair {
     this.#ours.close();
     this.#peer.close();
     await Promise.all(this.#members.map((member) => member.close()));
+  }
+
+  /** The storage version follows the cluster's some seconds after the start. */
+  async #untilSettled(): Promise<void> {
+    const status: Operation = { kind: "call", path: "/etcdserverpb.Maintenance/Status", request: {} };
+    const deadlineMs = performance.now() + startTimeoutMs;
+    for (;;) {
+      const [ours, peer] = await this.#both(status);
+      if (isDeepStrictEqual(ours, peer) || performance.now() > deadlineMs) {
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   /** Runs the program and returns the first unexplained difference. */

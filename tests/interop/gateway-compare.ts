@@ -288,7 +288,6 @@ export async function run(args: string[]): Promise<Totals> {
 /** Why a line may differ, by the beginning of its title. One that is equal is taken off the list. */
 const knownDifferences: readonly (readonly [title: string, reason: string])[] = [
   ["POST /v3/auth/", "authentication is not served yet"],
-  ["POST /v3/maintenance/defragment", "defragmentation is not served yet"],
   ["metric etcd_debugging_disk_backend_commit_rebalance", "a step of bbolt's commits that ours do not have"],
   ["metric etcd_debugging_disk_backend_commit_spill", "a step of bbolt's commits that ours do not have"],
   ["metric etcd_debugging_snap_save_", "of .snap files, which we do not write"],

@@ -4,6 +4,8 @@
  *     const etcd = await startEtcd({ "data-dir": "/tmp/e1" });
  *     …
  *     await etcd.close();
+ *
+ * With `{ memory: true }` no disk is touched, and all is gone after `close`.
  */
 
 import { limits as apiLimits } from "@etcd-ts/api";
@@ -15,6 +17,7 @@ import type { MemberConfig } from "./config/member-config.js";
 import type { Env } from "./env.js";
 import { createClientHandler, createMetricsHandler, type HandlerParts, versionBody } from "./http/client-handler.js";
 import { createGateway } from "./http/gateway.js";
+import { memoryConfig, memoryEnv } from "./memory/memory-env.js";
 import { countCalls } from "./metrics/counted-services.js";
 import { MemberMetrics } from "./metrics/member-metrics.js";
 import { MetricsRegistry } from "./metrics/registry.js";
@@ -55,17 +58,23 @@ function requestTimeoutMs(config: MemberConfig): number {
   return 5000 + 2 * config.electionMs;
 }
 
-/** Starts a member from etcd's flags, by name and as text. Rejects when they are not valid. */
-export async function startEtcd(flags: Readonly<Record<string, string>>, options: StartOptions = {}): Promise<Etcd> {
-  const loaded = configFromFlags(flags);
+/** Starts a member from etcd's flags, by name; their values as on the command line. Rejects when they are not valid. */
+export async function startEtcd(
+  flags: Readonly<Record<string, string | number | boolean>>,
+  options: StartOptions = {},
+): Promise<Etcd> {
+  const texts = Object.entries(flags).map(([name, value]) => [name, String(value)] as const);
+  const loaded = configFromFlags(Object.fromEntries(texts));
   if (loaded.kind === "run") return startMember(loaded.config, options);
   throw new BootstrapError(loaded.kind === "refused" ? loaded.error : loaded.text);
 }
 
 export async function startMember(given: MemberConfig, options: StartOptions = {}): Promise<Etcd> {
   const platform = options.env ?? createNodeEnv({ logLevel: "info" });
-  const config = withSelfSigned(given, platform.logger);
-  const env: Env = { network: createNetwork(peerTls(config, platform)), ...platform };
+  const certified = withSelfSigned(given, platform.logger);
+  const world: Env = { network: createNetwork(peerTls(certified, platform)), ...platform };
+  const env = given.memory ? memoryEnv(world) : world;
+  const config = given.memory ? memoryConfig(world, certified) : certified;
   let stopped = false;
   const failed = (error: Error): void => {
     if (stopped) return;

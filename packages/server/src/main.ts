@@ -83,7 +83,7 @@ function welcome(config: MemberConfig): string {
   const urls = config.listenClientUrls.map((url) => url.text).join(", ");
   const endpoint = config.advertiseClientUrls[0]?.text ?? "http://localhost:2379";
   return `
-etcd ${serverVersion} is ready: clients at ${urls}, data in ${config.dataDir}
+etcd ${serverVersion} is ready: clients at ${urls}, data in ${config.memory ? "memory only" : config.dataDir}
 
   try   bin/etcdctl --endpoints=${endpoint} put greeting hello
         bin/etcdctl --endpoints=${endpoint} get greeting

@@ -9,3 +9,15 @@ export function clusterVersionOf(version: string): string {
   const [major = "0", minor = "0"] = version.split(".");
   return `${major}.${minor}.0`;
 }
+
+/** Whether version `a` belongs to an older line `X.Y` than `b`. */
+export function isOlderLine(a: string, b: string): boolean {
+  const [aMajor, aMinor] = lineOf(a);
+  const [bMajor, bMinor] = lineOf(b);
+  return aMajor < bMajor || (aMajor === bMajor && aMinor < bMinor);
+}
+
+function lineOf(version: string): readonly [major: number, minor: number] {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return [major, minor];
+}

@@ -101,6 +101,8 @@ export {
 export { decodeRevisionKey, encodeRevisionKey, type RevisionKey } from "./mvcc/revision-key.js";
 export type { SlicedRead } from "./mvcc/sliced-read.js";
 export type { DeleteResult, LeaseAttachments, WriteTxn } from "./mvcc/write-txn.js";
+export { RecordRows } from "./record-rows.js";
+export { SortedRows } from "./sorted-rows.js";
 export {
   checkDeleteRange,
   checkPut,

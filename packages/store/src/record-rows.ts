@@ -21,6 +21,8 @@ interface Chunk {
   bytesUsed: number;
   /** Bytes of `bytes` that belong to no row any more. */
   bytesFree: number;
+  /** A snapshot has it too: it must not change any more. */
+  isShared: boolean;
 }
 
 export class RecordRows {
@@ -28,6 +30,16 @@ export class RecordRows {
   /** Revision of each chunk's first row, so that a search does not touch the chunks. */
   readonly #firstMains: number[] = [];
   readonly #firstSubs: number[] = [];
+
+  /** The rows as they are now, whatever is written here later; a chunk is copied when it is next written to. */
+  snapshot(): RecordRows {
+    const snapshot = new RecordRows();
+    for (const chunk of this.#chunks) {
+      chunk.isShared = true;
+      snapshot.#insertChunk(snapshot.#chunks.length, chunk);
+    }
+    return snapshot;
+  }
 
   /** A view that is valid until the next write. */
   get(main: number, sub: number, tombstone: boolean): Uint8Array | undefined {
@@ -41,7 +53,7 @@ export class RecordRows {
   put(main: number, sub: number, tombstone: boolean, value: Uint8Array): void {
     if (this.#chunks.length === 0) this.#insertChunk(0, newChunk(0));
     let chunkAt = this.isAfterLast(main, sub) ? this.#chunks.length - 1 : this.#chunkIndexOf(main, sub);
-    let chunk = this.#chunks[chunkAt] as Chunk;
+    let chunk = this.#own(chunkAt);
     let at = lowerBound(chunk, main, sub);
     const found = findRowFrom(chunk, at, main, sub, tombstone);
     if (found >= 0) {
@@ -84,8 +96,9 @@ export class RecordRows {
     if (chunk === undefined) return;
     const at = findRow(chunk, main, sub, tombstone);
     if (at < 0) return;
-    removeRow(chunk, at);
-    if (chunk.count === 0) {
+    const own = this.#own(chunkAt);
+    removeRow(own, at);
+    if (own.count === 0) {
       this.#chunks.splice(chunkAt, 1);
       this.#firstMains.splice(chunkAt, 1);
       this.#firstSubs.splice(chunkAt, 1);
@@ -106,6 +119,15 @@ export class RecordRows {
         if (!visit(main, chunk.subs[at] as number, chunk.tombstones[at] === 1, valueAt(chunk, at))) return;
       }
     }
+  }
+
+  /** The chunk, to be written to. */
+  #own(chunkAt: number): Chunk {
+    const chunk = this.#chunks[chunkAt] as Chunk;
+    if (!chunk.isShared) return chunk;
+    const own = copyChunk(chunk);
+    this.#chunks[chunkAt] = own;
+    return own;
   }
 
   /** Index of the chunk where the row is or would be; 0 when there is no chunk. */
@@ -135,6 +157,21 @@ function newChunk(bytesHint: number): Chunk {
     bytes: new Uint8Array(Math.max(initialValueBytes, bytesHint)),
     bytesUsed: 0,
     bytesFree: 0,
+    isShared: false,
+  };
+}
+
+function copyChunk(chunk: Chunk): Chunk {
+  const { mains, subs, tombstones, starts, ends, bytes } = chunk;
+  return {
+    ...chunk,
+    mains: mains.slice(),
+    subs: subs.slice(),
+    tombstones: tombstones.slice(),
+    starts: starts.slice(),
+    ends: ends.slice(),
+    bytes: bytes.slice(),
+    isShared: false,
   };
 }
 

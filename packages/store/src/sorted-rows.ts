@@ -4,9 +4,19 @@
  */
 
 export class SortedRows {
-  readonly #values = new Map<string, Uint8Array>();
+  readonly #values: Map<string, Uint8Array>;
   /** All keys ascending; undefined after a key came or went. */
   #order: string[] | undefined = [];
+
+  constructor(values: ReadonlyMap<string, Uint8Array> = new Map()) {
+    this.#values = new Map(values);
+    if (values.size > 0) this.#order = undefined;
+  }
+
+  /** The rows as they are now, whatever is written here later. */
+  snapshot(): SortedRows {
+    return new SortedRows(this.#values);
+  }
 
   get(key: string): Uint8Array | undefined {
     return this.#values.get(key);

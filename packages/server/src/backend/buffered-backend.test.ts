@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { Clock, Timer } from "../env.js";
 import { nodeDigest } from "../platform/digest.js";
 import { BufferedBackend } from "./buffered-backend.js";
+import { tableNames } from "./database.js";
 import { writeRevisionKey } from "./revision-key.js";
 import { FakeDatabase } from "./testing/fake-database.js";
 
@@ -150,6 +151,34 @@ describe("commits", () => {
     backend.putRecord(2, 0, false, new Uint8Array(1000));
     backend.sealEntry(1, 1);
     expect(database.hasPendingCommit).toBe(true);
+  });
+
+  test("a flush waits for what was sealed before it, with or without a new entry", async () => {
+    const { database, backend } = start();
+    backend.putRecord(1, 0, false, bytes("a"));
+    backend.sealEntry(1, 1);
+    backend.requestCommit();
+    // As a compaction does: the same entry, more rows.
+    backend.deleteRecord(1, 0, false);
+    backend.sealEntry(1, 1);
+    let isFlushed = false;
+    void backend.flush().then(() => {
+      isFlushed = true;
+    });
+    database.settle();
+    await turn();
+    expect(isFlushed).toBe(false);
+    expect(backend.durableIndex).toBe(1);
+    database.settle();
+    await turn();
+    expect(isFlushed).toBe(true);
+    expect(database.durable[tableNames.indexOf("key")]?.size).toBe(0);
+    await backend.flush();
+    backend.put("auth", bytes("a"), bytes("1"));
+    backend.sealEntry(2, 1);
+    const failing = backend.flush();
+    database.settle(new Error("disk"));
+    await expect(failing).rejects.toThrow("disk");
   });
 
   test("whenDurable asks for the commit it waits for", async () => {

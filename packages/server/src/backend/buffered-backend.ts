@@ -240,12 +240,26 @@ export class BufferedBackend implements Backend {
     this.#startCommit();
   }
 
+  /** Resolves when what is sealed now is durable; rejects when a commit failed. */
+  async flush(): Promise<void> {
+    // The one under way may have begun before.
+    if (this.#isCommitting) await this.#commit;
+    this.requestCommit();
+    await this.#commit;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   sizeBytes(): number {
     return this.#size.sizeBytes;
   }
 
   sizeInUseBytes(): number {
     return this.#size.sizeInUseBytes;
+  }
+
+  /** The database has become another size without a commit. */
+  refreshSize(): void {
+    this.#size = this.#database.size();
   }
 
   /**

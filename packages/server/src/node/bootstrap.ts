@@ -5,7 +5,7 @@
  * Source: etcd server/etcdserver/bootstrap.go.
  */
 
-import { encodeUtf8, limits } from "@etcd-ts/api";
+import { decodeUtf8, encodeUtf8, limits } from "@etcd-ts/api";
 import { decodeMetadata, encodeMetadata, sizeMetadata } from "@etcd-ts/api/etcdserverpb";
 import {
   emptyHardState,
@@ -36,19 +36,22 @@ import {
 import { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Database } from "../backend/database.js";
 import { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
+import { LiveDatabase } from "../backend/live-database.js";
 import { BootstrapError } from "../config/bootstrap-error.js";
 import { checkedInitialCluster, newCluster } from "../config/initial-cluster.js";
 import type { MemberConfig } from "../config/member-config.js";
 import type { DiskLock, Env } from "../env.js";
 import { measuredDatabase } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
+import { Defragmentation } from "../snapshot/defragmentation.js";
 import { finishSwitch } from "../snapshot/finish-switch.js";
 import { importGoDatabase } from "../snapshot/import-go-database.js";
 import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
+import { isOlderLine, serverVersion } from "../version.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal, type WalOptions } from "../wal/wal.js";
 import { joinCluster } from "./join.js";
-import { Member, type PeerTransport } from "./member.js";
+import { type Live, Member, type PeerTransport } from "./member.js";
 
 export interface OpenedMember {
   readonly member: Member;
@@ -88,6 +91,7 @@ export interface MemberLimits {
 const messageBytesMaxDefault = 1024 * 1024;
 const inflightMessagesMaxDefault = 512;
 const ownerOnly = 0o700;
+const storageVersionKey = encodeUtf8("storageVersion");
 
 export async function openMember(
   env: Env,
@@ -106,8 +110,9 @@ export async function openMember(
     const walDirectory = config.walDir ?? `${memberDirectory}/wal`;
     await finishSwitch(env, memberDirectory, walDirectory);
     const database = await openLiveDatabase(env, memberDirectory, walDirectory);
-    const makeBackend = (live: Database): BufferedBackend =>
-      new BufferedBackend({
+    const makeLive = (opened: Database): Live => {
+      const live = new LiveDatabase(opened);
+      const backend = new BufferedBackend({
         clock: env.clock,
         digest: env.digest,
         database: measuredDatabase(live, env.clock, options.metrics),
@@ -115,7 +120,10 @@ export async function openMember(
         commitOperations: config.backendBatchLimit || limits.backendBatchLimit,
         onFailure: (error) => options.failed(error),
       });
-    const backend = makeBackend(database);
+      return { backend, database: live };
+    };
+    const live = makeLive(database);
+    const { backend } = live;
     const electionTicks = Math.floor(config.electionMs / config.heartbeatMs);
     const lessor = new Lessor(backend, {
       ttlSecondsMin: minLeaseTtlSeconds({ electionTicks, heartbeatMs: config.heartbeatMs }),
@@ -136,6 +144,7 @@ export async function openMember(
       persistsCheckpoints: config.featureGates.LeaseCheckpointPersist,
     });
     runToEnd(machine.restoreTask(backend, new Budget(Number.POSITIVE_INFINITY)));
+    refuseNewerData(backend, membership);
     const memberLimits = options.limits ?? {};
     const { segmentSizeBytes } = memberLimits;
     const walOptions = segmentSizeBytes === undefined ? {} : { segmentSizeBytes };
@@ -178,12 +187,13 @@ export async function openMember(
         quotaBackendBytes: config.quotaBackendBytes,
         compactionBatchLimit: config.compactionBatchLimit || limits.compactionBatchLimit,
         compactionSleepMs: config.compactionSleepIntervalMs || limits.compactionSleepMs,
+        autoCompaction: config.autoCompaction,
       },
       raft,
       log: opened.log,
       wal: opened.wal,
       markedIndex: opened.markedIndex,
-      backend,
+      live,
       mvcc,
       lessor,
       alarms,
@@ -191,7 +201,8 @@ export async function openMember(
       watchHub,
       machine,
       received: new ReceivedSnapshots(env, memberDirectory),
-      makeBackend,
+      defragmentation: new Defragmentation(env, memberDirectory),
+      makeLive,
       quota,
       metrics: options.metrics,
       transport: options.makeTransport?.(opened),
@@ -237,6 +248,26 @@ async function openLiveDatabase(env: Env, memberDirectory: string, walDirectory:
   await importGoDatabase(env, { memberDirectory, walDirectory, database });
   await switchDatabase(disk, memberDirectory, directory);
   return database;
+}
+
+/**
+ * Data that a newer line of etcd has written may mean something this one does not know.
+ *
+ * Source: etcd server/storage/schema Validate, server/etcdserver/version/downgrade.go MustDetectDowngrade.
+ */
+function refuseNewerData(backend: BufferedBackend, membership: Membership): void {
+  const row = backend.get("meta", storageVersionKey);
+  const storageVersion = row === undefined ? undefined : decodeUtf8(row, 0, row.length);
+  if (storageVersion !== undefined && isOlderLine(serverVersion, storageVersion)) {
+    throw new BootstrapError(`version ${JSON.stringify(storageVersion)} is not supported`);
+  }
+  const clusterVersion = membership.clusterVersion();
+  if (clusterVersion !== undefined && isOlderLine(serverVersion, clusterVersion)) {
+    const versions = `server ${serverVersion}, cluster ${clusterVersion}`;
+    throw new BootstrapError(
+      `invalid downgrade; server version is lower than determined cluster version (${versions})`,
+    );
+  }
 }
 
 async function reopenLog(

@@ -16,12 +16,14 @@ import {
 } from "@etcd-ts/api";
 import {
   encodeAlarmRequest,
+  encodeCompactionRequest,
   encodeLeaseCheckpointRequest,
   encodeLeaseRevokeRequest,
   encodeResponseHeader,
   type LeaseCheckpointInit,
   type ResponseHeaderInit,
   sizeAlarmRequest,
+  sizeCompactionRequest,
   sizeLeaseCheckpointRequest,
   sizeLeaseRevokeRequest,
   sizeResponseHeader,
@@ -58,15 +60,19 @@ import {
 import { assert } from "../assert.js";
 import type { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Database } from "../backend/database.js";
+import type { LiveDatabase } from "../backend/live-database.js";
+import type { AutoCompaction } from "../config/auto-compaction.js";
 import type { Clock, Digest, Logger, Random } from "../env.js";
 import { MeasuredLog } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
+import type { Defragmentation } from "../snapshot/defragmentation.js";
 import { ImageMaker } from "../snapshot/image-maker.js";
 import { type ReceivedSnapshots, SnapshotRefusedError } from "../snapshot/received-snapshots.js";
 import { serverVersion } from "../version.js";
 import type { Wal } from "../wal/wal.js";
 import { AppliedWaits } from "./applied-waits.js";
 import { Applier, type ConfChangeOutcome } from "./applier.js";
+import { type AutoCompactor, createAutoCompactor } from "./auto-compactor.js";
 import { FlushQueue } from "./flush-queue.js";
 import { LeaseLoop } from "./lease-loop.js";
 import { type LeaseForwarding, Leases } from "./leases.js";
@@ -94,6 +100,7 @@ export interface MemberSettings {
   readonly quotaBackendBytes: number;
   readonly compactionBatchLimit: number;
   readonly compactionSleepMs: number;
+  readonly autoCompaction: AutoCompaction;
 }
 
 /** How messages reach other members. A member without any has none. */
@@ -110,6 +117,12 @@ export interface PeerTransport {
   stop(): void;
 }
 
+/** The backend and the database below it. */
+export interface Live {
+  readonly backend: BufferedBackend;
+  readonly database: LiveDatabase;
+}
+
 export interface MemberParts {
   readonly clusterId: bigint;
   readonly memberId: bigint;
@@ -123,7 +136,7 @@ export interface MemberParts {
   readonly wal: Wal;
   /** Index of the last mark in the WAL. */
   readonly markedIndex: number;
-  readonly backend: BufferedBackend;
+  readonly live: Live;
   readonly mvcc: Mvcc;
   readonly lessor: Lessor;
   readonly alarms: AlarmStore;
@@ -131,8 +144,9 @@ export interface MemberParts {
   readonly watchHub: WatchHub;
   readonly machine: StateMachine;
   readonly received: ReceivedSnapshots;
-  /** The backend over a database that a snapshot brought. */
-  makeBackend(database: Database): BufferedBackend;
+  readonly defragmentation: Defragmentation;
+  /** What serves a database that a snapshot brought. */
+  makeLive(database: Database): Live;
   readonly quota: Quota;
   readonly metrics: MemberMetrics;
   readonly transport: PeerTransport | undefined;
@@ -149,6 +163,7 @@ const readersMax = 100_000;
 const healthIntervalMs = 5000;
 /** Source: etcd ErrTimeoutLeaderTransfer, which is not mapped. */
 const transferTimeout: Refusal = { code: 2, message: "etcdserver: request timed out, leader transfer took too long" };
+const snapshotComes: Refusal = { code: 14, message: "etcdserver: a snapshot of the leader replaces the database" };
 /** Source: etcd readIndexRetryTime. */
 const readRetryMs = 500;
 /** Encoded bytes of proposals in one message to raft. Source: etcd maxSizePerMsg. */
@@ -179,7 +194,7 @@ export class Member {
   readonly flushQueue: FlushQueue;
   readonly watchHeaders: ResponseHeaders;
   readonly #parts: MemberParts;
-  #backend: BufferedBackend;
+  #live: Live;
   readonly #machine: StateMachine;
   readonly #loop: RaftLoop;
   readonly #applier: Applier;
@@ -189,6 +204,7 @@ export class Member {
   readonly #confChanges = new Waiters<ConfChangeOutcome>(16);
   readonly #leaseLoop: LeaseLoop;
   readonly #logKeeper: LogKeeper;
+  readonly #autoCompactor: AutoCompactor | undefined;
   readonly #ticker: Ticker;
   readonly #leaderListeners = new Set<() => void>();
   readonly #termListeners = new Set<() => void>();
@@ -196,6 +212,9 @@ export class Member {
   #committedIndex = 0;
   #syncing = false;
   #compacting = false;
+  /** Snapshots that other members are sending. */
+  #receiving = 0;
+  #installing = false;
   #raisingNoSpace: (() => void)[] | undefined;
   /** When this member last became leader. */
   #ledSince: number | undefined;
@@ -212,7 +231,7 @@ export class Member {
     this.logger = parts.logger;
     this.digest = parts.digest;
     this.settings = parts.settings;
-    this.#backend = parts.backend;
+    this.#live = parts.live;
     this.mvcc = parts.mvcc;
     this.lessor = parts.lessor;
     this.alarms = parts.alarms;
@@ -264,7 +283,7 @@ export class Member {
         clock: parts.clock,
         machine: parts.machine,
         membership: parts.membership,
-        backend: () => this.#backend,
+        backend: () => this.backend,
         applyConfChange: (change) => this.#applyConfChange(change),
         wantsResult: (id) => this.#isAwaited(id),
         settle: (id, outcome) => this.#settle(id, outcome),
@@ -305,7 +324,7 @@ export class Member {
     this.images = new ImageMaker({
       clock: parts.clock,
       digest: parts.digest,
-      backend: () => this.#backend,
+      backend: () => this.backend,
       appliedIndex: () => this.#machine.applied.index,
     });
     this.#leaseLoop = new LeaseLoop({
@@ -330,6 +349,16 @@ export class Member {
       },
       parts.markedIndex,
     );
+    this.#autoCompactor = createAutoCompactor(
+      {
+        clock: parts.clock,
+        logger: parts.logger,
+        isLeader: () => this.isLeader,
+        currentRevision: () => this.mvcc.currentRevision(),
+        compact: (revision, done) => this.#proposeCompaction(revision, done),
+      },
+      parts.settings.autoCompaction,
+    );
     this.#ticker = new Ticker(parts.clock, parts.settings.heartbeatMs, () => this.#tick());
   }
 
@@ -339,6 +368,7 @@ export class Member {
     this.#updateInLoopWrites();
     this.#logKeeper.start();
     this.#leaseLoop.start();
+    this.#autoCompactor?.start();
     this.#ticker.start();
     this.#campaignIfAlone();
     this.#loop.poke();
@@ -351,6 +381,7 @@ export class Member {
     this.#stopped = true;
     this.#ticker.stop();
     this.#leaseLoop.stop();
+    this.#autoCompactor?.stop();
     this.#logKeeper.stop();
     this.#loop.stop();
     this.#applier.stop();
@@ -362,6 +393,7 @@ export class Member {
     this.mvcc.close();
     this.images.abort();
     await this.#parts.received.stop();
+    await this.#parts.defragmentation.stop();
     await this.#parts.wal.close();
     await this.backend.close();
   }
@@ -370,7 +402,7 @@ export class Member {
 
   /** The live database; a received snapshot replaces it. */
   get backend(): BufferedBackend {
-    return this.#backend;
+    return this.#live.backend;
   }
 
   /** 0n while none is known. */
@@ -641,6 +673,13 @@ export class Member {
     return this.backend.whenDurable(this.#machine.applied.index);
   }
 
+  /** Resolves when everything applied so far is durable, what has compaction removed included. */
+  async flushBackend(): Promise<void> {
+    // What the step under way has removed is sealed at its end.
+    await Promise.resolve();
+    await this.backend.flush();
+  }
+
   /** A message from another member. */
   receive(message: Message): void {
     // Raft would take it for an answer of this member's own storage.
@@ -655,8 +694,47 @@ export class Member {
   async receiveSnapshot(message: Message, body: AsyncIterable<Uint8Array>): Promise<void> {
     const index = message.snapshot?.metadata.index ?? 0;
     if (index === 0) throw new SnapshotRefusedError("the message has no snapshot");
-    await this.#parts.received.receive(body, index);
+    this.#receiving++;
+    try {
+      await this.#parts.defragmentation.abort("a snapshot of the leader is being received");
+      await this.#parts.received.receive(body, index);
+    } finally {
+      this.#receiving--;
+    }
     this.receive(message);
+  }
+
+  /**
+   * Gives the database's free pages back to the disk while it serves. Resolves when that is done, or with the reason why
+   * it was not, and then everything is as before.
+   */
+  async defragment(): Promise<Refusal | undefined> {
+    const { defragmentation, received, metrics } = this.#parts;
+    // The database is going to be replaced as a whole.
+    if (this.#receiving > 0 || received.waitingIndex !== undefined || this.#installing) return snapshotComes;
+    const startedAt = this.clock.now();
+    const before = this.backend.sizeBytes();
+    this.logger.log("info", "starting defragment", { "current-db-size-bytes": before });
+    metrics.defragInflight = 1;
+    try {
+      await this.backend.flush();
+      await defragmentation.run(this.#live.database);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      this.logger.log("warn", "failed to defragment", { error: text });
+      return { code: 2, message: text };
+    } finally {
+      metrics.defragInflight = defragmentation.isRunning ? 1 : 0;
+    }
+    const seconds = (this.clock.now() - startedAt) / 1000;
+    metrics.backendDefragSeconds.observe(seconds);
+    this.backend.refreshSize();
+    this.logger.log("info", "finished defragment", {
+      "current-db-size-bytes-diff": this.backend.sizeBytes() - before,
+      "current-db-size-bytes": this.backend.sizeBytes(),
+      took: `${seconds.toFixed(3)}s`,
+    });
+    return undefined;
   }
 
   /** Keeps the raft log as it is until the returned function is called: a follower will need it after its snapshot. */
@@ -779,15 +857,18 @@ export class Member {
    * Source: etcd server/etcdserver/server.go applySnapshot.
    */
   async #installSnapshot({ metadata }: Snapshot): Promise<void> {
-    const { received, makeBackend, transport } = this.#parts;
+    const { received, makeLive, defragmentation, transport } = this.#parts;
     const { index, term, confState } = metadata;
     this.logger.log("info", "applying snapshot", { "snapshot-index": index, "applied-index": this.#applier.index });
     // Entries before the snapshot may still be applied; raft hands out no others until it is installed.
     while (!this.#applier.isIdle && !this.#stopped) await new Promise<void>((next) => this.clock.defer(next));
     if (this.#stopped) return;
     assert(index > this.#applier.index, "raft takes snapshots that are ahead only");
+    this.#installing = true;
+    await defragmentation.abort("a snapshot of the leader is being installed");
     const { database, removePrevious } = await received.take(index);
-    const backend = makeBackend(database);
+    const live = makeLive(database);
+    const { backend } = live;
     const budget = new Budget(0);
     const task = this.#machine.restoreTask(backend, budget);
     for (;;) {
@@ -796,8 +877,8 @@ export class Member {
       await new Promise<void>((next) => this.clock.defer(next));
       if (this.#stopped) return backend.close();
     }
-    const previous = this.#backend;
-    this.#backend = backend;
+    const previous = this.backend;
+    this.#live = live;
     this.#applier.jumpTo(index, term, confState);
     this.#committedIndex = Math.max(this.#committedIndex, index);
     this.watchHub.restored();
@@ -811,6 +892,7 @@ export class Member {
     this.images.abort();
     await previous.close();
     await removePrevious();
+    this.#installing = false;
     this.logger.log("info", "applied snapshot", { "snapshot-index": index, term });
   }
 
@@ -850,6 +932,14 @@ export class Member {
     const bytes = new Uint8Array(sizeLeaseRevokeRequest({ id }));
     encodeLeaseRevokeRequest({ id }, bytes, 0);
     this.propose(InternalField.leaseRevoke, bytes, done);
+  }
+
+  #proposeCompaction(revision: number, done: (isCompacted: boolean) => void): void {
+    const bytes = new Uint8Array(sizeCompactionRequest({ revision }));
+    encodeCompactionRequest({ revision }, bytes, 0);
+    this.propose(InternalField.compaction, bytes, (outcome) => {
+      done(outcome.kind === "compaction" || (outcome.kind === "refused" && outcome.reason === "compacted"));
+    });
   }
 
   #proposeCheckpoints(checkpoints: readonly LeaseCheckpointInit[], done: () => void): void {

@@ -8,7 +8,7 @@
 import { encodeUtf8, InternalField } from "@etcd-ts/api";
 import { encodeClusterVersionSetRequest, sizeClusterVersionSetRequest } from "@etcd-ts/api/membershippb";
 import type { Timer } from "../env.js";
-import { clusterVersionOf, minClusterVersion, serverVersion } from "../version.js";
+import { clusterVersionOf, isOlderLine, minClusterVersion, serverVersion } from "../version.js";
 import { cancelDowngrade, isOneMinorBelow } from "./downgrade.js";
 import type { Member } from "./member.js";
 
@@ -72,7 +72,7 @@ export class VersionMonitor {
     const { enabled, targetVersion } = this.#member.membership.downgrade();
     if (current === undefined) this.#propose(minimal ?? minClusterVersion);
     else if (enabled) this.#goOnDowngrading(current, minimal, targetVersion);
-    else if (minimal !== undefined && isBelow(current, minimal)) this.#propose(minimal);
+    else if (minimal !== undefined && isOlderLine(current, minimal)) this.#propose(minimal);
   }
 
   /** The cluster version goes down first; when all members have followed, the downgrade is done. */
@@ -113,17 +113,6 @@ export class VersionMonitor {
   }
 }
 
-function parts(version: string): readonly [number, number] {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return [major, minor];
-}
-
-function isBelow(a: string, b: string): boolean {
-  const [aMajor, aMinor] = parts(a);
-  const [bMajor, bMinor] = parts(b);
-  return aMajor < bMajor || (aMajor === bMajor && aMinor < bMinor);
-}
-
 function lowest(versions: readonly string[]): string {
-  return versions.map(clusterVersionOf).reduce((a, b) => (isBelow(b, a) ? b : a), clusterVersionOf(serverVersion));
+  return versions.map(clusterVersionOf).reduce((a, b) => (isOlderLine(b, a) ? b : a), clusterVersionOf(serverVersion));
 }

@@ -146,6 +146,6 @@ function answerCompaction(member: Member, call: ServerCall, outcome: ProposalOut
   };
   if (!outcome.physical) return respond();
   outcome.completion.onDone(() => {
-    member.commitBackend().then(respond, () => refuse(call, "stopped"));
+    member.flushBackend().then(respond, () => refuse(call, "stopped"));
   });
 }

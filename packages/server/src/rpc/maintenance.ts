@@ -56,6 +56,13 @@ export function maintenanceServices(member: Member): ServiceTable {
       });
     }),
 
+    unary(maintenance.defragment, (call, _request, respond) => {
+      member.defragment().then(
+        (refusal) => (refusal === undefined ? respond({}) : refuse(call, refusal)),
+        (error: unknown) => refuse(call, { code: 13, message: String(error) }),
+      );
+    }),
+
     unary(maintenance.moveLeader, (call, { targetId }, respond) => {
       member.moveLeader(targetId, (refusal) => (refusal === undefined ? respond({}) : refuse(call, refusal)));
     }),
