@@ -12,6 +12,8 @@ import { Load, WatchRecord } from "../../tests/robustness/cluster/load.js";
 import { option } from "../../tests/robustness/support/options.js";
 
 const writers = 20;
+/** For some puts, on a machine that may be busy. */
+const loadTimeoutMs = 60_000;
 
 export async function run(args: string[]): Promise<{ passed: number; failed: number }> {
   const at = args.indexOf("--scenario");
@@ -47,13 +49,13 @@ async function suffer(fault: Fault, lastsMs: number): Promise<{ wrong: string[];
       clients: () => others.map((member) => member.client),
       writers,
       prefix: "fault/",
-      timeoutMs: (writer) => 200 + 10 * writer,
+      timeoutMs: (writer) => 1000 + 50 * writer,
       pauseMs: 10,
     });
     const reads = new FreshReads(cluster.members, others);
     load.start();
     reads.start();
-    await load.more(200);
+    await load.more(100, loadTimeoutMs);
 
     const faultAt = performance.now();
     const heal = fault.inject(cluster, victim);
@@ -64,7 +66,7 @@ async function suffer(fault: Fault, lastsMs: number): Promise<{ wrong: string[];
       told.push(`another led after ${seconds(performance.now() - faultAt)}`);
     }
     await delay(Math.max(0, faultAt + lastsMs - performance.now()));
-    await load.more(50);
+    await load.more(50, loadTimeoutMs);
     for (const { name, process } of others) if (!process.isRunning) wrong.push(`${name} ended: ${process.logTail()}`);
     if (!victim.process.isRunning) {
       if (fault.mayEnd !== true) wrong.push(`${victim.name} ended: ${victim.process.logTail()}`);
@@ -81,7 +83,7 @@ async function suffer(fault: Fault, lastsMs: number): Promise<{ wrong: string[];
     if (fault.otherLeadsWithinMs !== undefined && follower?.leader === victim.id) {
       wrong.push(`${victim.name} leads as soon as it is back`);
     }
-    await load.more(50);
+    await load.more(50, loadTimeoutMs);
     await Promise.all([load.stop(), reads.stop()]);
 
     const gapMs = load.gapAfter(faultAt);

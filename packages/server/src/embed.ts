@@ -22,11 +22,13 @@ import { countCalls } from "./metrics/counted-services.js";
 import { MemberMetrics } from "./metrics/member-metrics.js";
 import { MetricsRegistry } from "./metrics/registry.js";
 import { openMember } from "./node/bootstrap.js";
+import { CorruptionMonitor } from "./node/corruption-monitor.js";
 import type { Member } from "./node/member.js";
 import { memberProbe } from "./node/probe.js";
 import { promoteHere } from "./node/promotion.js";
 import { publishAttributes } from "./node/publisher.js";
 import { VersionMonitor } from "./node/version-monitor.js";
+import { corruptionOptions } from "./peers/peer-hashes.js";
 import { PeerNetwork } from "./peers/peer-network.js";
 import { createNodeEnv } from "./platform/env.js";
 import { createNetwork } from "./platform/network.js";
@@ -152,17 +154,23 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
   const server = new GrpcServer({ services, http, limits });
   const metricsServer = new GrpcServer({ services: new Map(), http: createMetricsHandler(handlerParts) });
   const versionMonitor = new VersionMonitor(member, () => peers?.versions() ?? Promise.resolve([serverVersion]));
+  const corruptionMonitor = new CorruptionMonitor(corruptionOptions(env, member, config));
 
   const close = async (): Promise<void> => {
     stopped = true;
     health.setServing(false);
     versionMonitor.stop();
+    corruptionMonitor.stop();
     await Promise.all([server.close(requestTimeoutMs(config)), metricsServer.close(0)]);
     await member.stop();
     await lock.release();
   };
 
   try {
+    if (config.featureGates.InitialCorruptCheck) {
+      const inconsistency = await corruptionMonitor.checkInitially();
+      if (inconsistency !== undefined) throw new BootstrapError(inconsistency);
+    }
     await peers?.start(
       member,
       firstPeers,
@@ -170,6 +178,7 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
     );
     member.start();
     versionMonitor.start();
+    corruptionMonitor.start();
     for (const url of config.listenMetricsUrls) await metricsServer.listen(target(url, config, env));
     await publishAttributes(
       member,

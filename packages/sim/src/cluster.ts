@@ -7,7 +7,9 @@
 import { connectInProcess, type InProcessConnection } from "@etcd-ts/grpc";
 import {
   BootstrapError,
+  CorruptionMonitor,
   configFromFlags,
+  corruptionOptions,
   type DiskError,
   HealthService,
   type Logger,
@@ -248,11 +250,16 @@ export class Cluster {
       progressNotifyMs: config.watchProgressNotifyIntervalMs,
     });
     const versions = new VersionMonitor(member, () => peers?.versions() ?? Promise.resolve([serverVersion]));
+    const corruption = new CorruptionMonitor(corruptionOptions(env, member, config));
+    const inconsistency = await corruption.checkInitially();
+    if (!incarnation.alive) return;
+    if (inconsistency !== undefined) return this.#events.violation(`${node.name}: ${inconsistency}`);
     await peers?.start(member, opened.peers, [node.peerUrl]);
     if (!incarnation.alive) return;
     running.member = member;
     member.start();
     versions.start();
+    corruption.start();
     await publishAttributes(member, { name: node.name, clientUrls: [`http://${node.name}:2379`] }, () => false);
     if (!incarnation.alive) return;
     const { clientBufferBytes } = this.#options;
@@ -307,6 +314,7 @@ export class Cluster {
       "backend-batch-limit": String(options.backendBatchLimit),
       "compaction-batch-limit": String(options.compactionBatchLimit),
       "compaction-sleep-interval": "1ms",
+      "compact-hash-check-time": "2s",
       "pre-vote": String(options.preVote),
       "watch-progress-notify-interval": `${options.progressNotifyMs}ms`,
       "strict-reconfig-check": "true",

@@ -190,6 +190,7 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
   async function compareHashes(): Promise<void> {
     // Learners are not asked for anything.
     const members = cluster.nodes.filter((node) => node.serving && node.member?.isLearner === false);
+    if (members.some((node) => node.member?.alarms.has(corruptAlarm))) return report("the alarm CORRUPT was raised");
     const revision = Math.min(...members.map((node) => node.member?.mvcc.currentRevision() ?? 0));
     const hashes = new Map<string, number>();
     for (const node of members) {
@@ -207,6 +208,7 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
   }
 }
 
+const corruptAlarm = 2;
 /** What a healed cluster needs besides elections: pauses and stalls that end, restarts, the retries of dialling. */
 const livenessGraceMs = 30_000;
 

@@ -284,7 +284,7 @@ export const flags = {
     help: "Instance id in traces, different on every member." },
   "distributed-tracing-sampling-rate": { kind: "int", default: "0", file: "distributed-tracing-sampling-rate", support: "full", group: "Distributed tracing",
     help: "Spans sampled of every million, 0 to 1000000." },
-  "corrupt-check-time": { kind: "duration", default: "0s", file: "corrupt-check-time", support: "planned", group: "Features",
+  "corrupt-check-time": { kind: "duration", default: "0s", file: "corrupt-check-time", support: "full", group: "Features",
     help: "Time between two comparisons of all members' data. 0 never compares." },
   "compact-hash-check-time": { kind: "duration", default: "1m", file: "compact-hash-check-time", support: "full", group: "Features",
     help: "Time between two comparisons of the hashes taken at compactions." },

@@ -65,6 +65,8 @@ async function collect(incoming: http.IncomingMessage, bytesMax: number): Promis
 
 async function sendBody(outgoing: http.ClientRequest, body: PostRequest["body"]): Promise<void> {
   if (body === undefined || body instanceof Uint8Array) {
+    // Node tells nobody how long the body of a GET is, so that it would be taken for the next request.
+    if (body !== undefined) outgoing.setHeader("content-length", body.length);
     outgoing.end(body);
     return;
   }
