@@ -301,7 +301,7 @@ async function noteStalls(group: string, side: Side): Promise<void> {
   const metrics = (await memberOf(side).get("/metrics"))?.body ?? "";
   const stalls = metrics
     .split("\n")
-    .filter((text) => /event_?loop.*(max|p99|quantile="0\.9)/i.test(text) && !text.startsWith("#"));
+    .filter((text) => /event_?loop.*(max|p99|quantile="(0\.9|1"))/i.test(text) && !text.startsWith("#"));
   notes.push(...stalls.map((text) => `${group}: ${text}`));
 }
 

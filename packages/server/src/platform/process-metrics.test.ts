@@ -14,3 +14,13 @@ test("figures of this process", async () => {
   expect(value("os_fd_limit")).toBe(fileDescriptorLimit());
   expect(memoryFacts()["HeapAlloc"]).toBeGreaterThan(1e5);
 });
+
+test("how late the loop was, by quantile", async () => {
+  const registry = new Registry();
+  registerProcessMetrics(registry);
+  const delays = (await registry.metrics()).matchAll(/^etcd_ts_event_loop_delay_seconds\{quantile="(\S+)"\} (\S+)$/gm);
+  const found = [...delays].map(([, quantile, seconds]) => ({ quantile, seconds: Number(seconds) }));
+  expect(found.map(({ quantile }) => quantile)).toEqual(["0.5", "0.99", "0.999", "1"]);
+  const seconds = found.map((each) => each.seconds);
+  expect(seconds).toEqual(seconds.toSorted((a, b) => a - b));
+});

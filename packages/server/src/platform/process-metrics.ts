@@ -4,11 +4,13 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { collectDefaultMetrics, Gauge, type Registry } from "prom-client";
 
 /** Adds the families to a registry; they are read at each scrape. */
 export function registerProcessMetrics(registry: Registry): void {
   collectDefaultMetrics({ register: registry });
+  registerLoopDelay(registry);
   for (const [name, help, read] of gauges) {
     new Gauge({
       name,
@@ -19,6 +21,32 @@ export function registerProcessMetrics(registry: Registry): void {
       },
     });
   }
+}
+
+/** Milliseconds between two looks at how late the loop is. */
+const loopResolutionMs = 10;
+const loopQuantiles = [0.5, 0.99, 0.999, 1] as const;
+
+/**
+ * How late the event loop was, since the start; prom-client's own gauges begin anew with each scrape, and stop at 0.99. A
+ * delay of a heartbeat interval is a heartbeat that came late.
+ */
+function registerLoopDelay(registry: Registry): void {
+  const monitor = monitorEventLoopDelay({ resolution: loopResolutionMs });
+  monitor.enable();
+  new Gauge({
+    name: "etcd_ts_event_loop_delay_seconds",
+    help: "How late the event loop was, since the start; quantile 1 is the longest delay.",
+    labelNames: ["quantile"],
+    registers: [registry],
+    collect() {
+      for (const quantile of loopQuantiles) {
+        // The monitor measures from one look to the next, the time it means to sleep included.
+        const seconds = monitor.percentile(quantile * 100) / 1e9 - loopResolutionMs / 1000;
+        this.set({ quantile }, Math.max(0, seconds));
+      }
+    },
+  });
 }
 
 /** How many files the process may have open; 0 where the system does not tell. */

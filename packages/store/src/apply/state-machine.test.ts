@@ -59,7 +59,7 @@ describe("leases", () => {
     for (const key of ["b", "\x80", "a", "c"]) store.put(key, "1", { lease: 9n });
     const events: string[] = [];
     store.mvcc.setListener((revision, changes) => {
-      events.push(...changes.map((change) => `${revision}/${change.sub} ${change.tombstone} ${change.key}`));
+      events.push(...(changes ?? []).map((change) => `${revision}/${change.sub} ${change.tombstone} ${change.key}`));
     });
     expect(store.apply({ leaseRevoke: { id: 9n } })).toEqual({ kind: "leaseRevoke", revision: 6 });
     expect(events).toEqual(["6/0 true a", "6/1 true b", "6/2 true c", "6/3 true \x80"]);
@@ -230,7 +230,7 @@ describe("an entry in slices", () => {
     for (let at = 0; at < 100; at++) store.put(`k${at}`, "1");
     let published = 0;
     store.mvcc.setListener((revision, changes) => {
-      published += changes.length;
+      published += changes?.length ?? 0;
       expect(revision).toBe(102);
       expect(store.mvcc.currentRevision()).toBe(102);
     });
@@ -386,7 +386,7 @@ describe("compaction", () => {
     expect(store.keys("a", "", { revision: 7 })).toBe("compacted");
     store.compactAll();
     const rows: number[] = [];
-    store.mvcc.scanRecords(0, 100, (main) => {
+    store.mvcc.scanRecords(0, 0, 100, (main) => {
       rows.push(main);
       return true;
     });

@@ -111,7 +111,7 @@ describe("worked examples", () => {
     expect(store.txn(request)).toMatchObject({ header: { revision: 8 } });
     expect(store.keys("x", "z")).toBe("xy count 1");
     const rows: string[] = [];
-    store.mvcc.scanRecords(8, 9, (main, sub, tombstone) => {
+    store.mvcc.scanRecords(8, 0, 9, (main, sub, tombstone) => {
       rows.push(`${main}/${sub}${tombstone ? "t" : ""}`);
       return true;
     });

@@ -86,7 +86,7 @@ export class KeyIndex {
   /** By slot: main, sub of the newest generation's older revisions, ascending; undefined when there is none. */
   readonly #older: (number[] | undefined)[] = [];
   /** By slot: generations older than the newest, ascending; few keys have any. */
-  readonly #closed = new Map<number, ClosedGeneration[]>();
+  readonly #closed = new ShardedMap<number, ClosedGeneration[]>((slot) => slot);
   readonly #freeSlots: number[] = [];
   /** Where all keys are while the index is being restored. */
   #scratch: Chunk | undefined;
@@ -210,6 +210,22 @@ export class KeyIndex {
       if (this.locate(chunk.slots[at] as number, atRevision)) count++;
     }
     return count;
+  }
+
+  /** Whether a key in [lo, hi) has a revision at or above `revision`; `hi` undefined = no upper bound. */
+  changedSince(lo: string, hi: string | undefined, revision: number): boolean {
+    if (this.#chunks.length === 0 || (hi !== undefined && hi <= lo)) return false;
+    const firstChunkAt = this.#chunkIndexOf(lo);
+    const lastChunkAt = hi === undefined ? this.#chunks.length - 1 : this.#chunkIndexOf(hi);
+    for (let chunkAt = firstChunkAt; chunkAt <= lastChunkAt; chunkAt++) {
+      const { keys, slots, newestMain } = this.#chunks[chunkAt] as Chunk;
+      if (newestMain < revision) continue;
+      const end = hi !== undefined && chunkAt === lastChunkAt ? lowerBound(keys, hi) : keys.length;
+      for (let keyAt = chunkAt === firstChunkAt ? lowerBound(keys, lo) : 0; keyAt < end; keyAt++) {
+        if (this.#get(slots[keyAt] as number, columnMain) >= revision) return true;
+      }
+    }
+    return false;
   }
 
   /** Whether the newest revision of the slot's key is a tombstone. */

@@ -33,8 +33,11 @@ import { encodeRevisionKey } from "./revision-key.js";
 import { type ReadHold, SlicedRead } from "./sliced-read.js";
 import { type LeaseAttachments, WriteTxn } from "./write-txn.js";
 
-/** Told of every published transaction, in the step that publishes it. `changes` is not empty and is not kept. */
-export type PublishedListener = (revision: number, changes: readonly Change[]) => void;
+/**
+ * Told of every published transaction, in the step that publishes it. `changes` is not empty and is not kept; it is
+ * undefined when there are more than `toldChangesMax`.
+ */
+export type PublishedListener = (revision: number, changes: readonly Change[] | undefined) => void;
 
 export interface MvccOptions {
   readonly backend: Backend;
@@ -237,9 +240,14 @@ export class Mvcc implements WatchSource {
 
   // --- what watchers read ---
 
-  /** Rows with loMain ≤ main < hiMainExclusive that are published, ascending; see `Backend.scanRecords`. */
-  scanRecords(loMain: number, hiMainExclusive: number, visit: RecordVisitor): void {
-    this.#backend.scanRecords(loMain, 0, Math.min(hiMainExclusive, this.#currentRevision + 1), visit);
+  /** Rows from (loMain, loSub) on with main < hiMainExclusive that are published; see `Backend.scanRecords`. */
+  scanRecords(loMain: number, loSub: number, hiMainExclusive: number, visit: RecordVisitor): void {
+    this.#backend.scanRecords(loMain, loSub, Math.min(hiMainExclusive, this.#currentRevision + 1), visit);
+  }
+
+  /** Whether a key in [lo, hi) has changed at `revision` or since; `hi` undefined = no upper bound. */
+  changedSince(lo: string, hi: string | undefined, revision: number): boolean {
+    return this.#index.changedSince(lo, hi, revision);
   }
 
   /** The KeyValue bytes of `key` at `revision`; undefined when it is not live there. A view valid until the next call. */
@@ -267,7 +275,7 @@ export class Mvcc implements WatchSource {
   publish(txn: WriteTxn): void {
     assert(this.#txn === txn, "the open transaction is published");
     this.#txn = undefined;
-    if (txn.changes.length === 0) return;
+    if (txn.changeCount === 0) return;
     this.#currentRevision = txn.beginRevision + 1;
     this.#listener?.(this.#currentRevision, txn.changes);
   }

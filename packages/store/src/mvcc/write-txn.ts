@@ -26,6 +26,8 @@ export interface LeaseAttachments {
 
 const noBytes = new Uint8Array(0);
 const none: Change[] = [];
+/** Of a transaction that changes more, nobody is told the changes one by one: a million of them is no step of the loop. */
+export const toldChangesMax = 1000;
 /**
  * What `put` fills and uses up before it returns. One object for all transactions: one of its own for each starts with
  * small integers, and V8 gives up its optimized code whenever the revisions have outgrown those.
@@ -92,7 +94,7 @@ export interface DeleteResult {
   readonly prevKvs: Uint8Array;
 }
 
-/** What deleting a key costs besides finding it: its row, its change, and collecting both as garbage later. */
+/** What deleting a key costs besides finding it: its row. */
 const tombstoneUnits = 2;
 
 /** The tag of DeleteRangeResponse.prev_kvs. */
@@ -102,6 +104,7 @@ export class WriteTxn {
   /** The revision before the transaction. */
   readonly beginRevision: number;
   #changes: Change[] = none;
+  #changeCount = 0;
   readonly #compactRevision: number;
   readonly #index: KeyIndex;
   readonly #records: RecordStore;
@@ -115,20 +118,25 @@ export class WriteTxn {
     this.#leases = leases;
   }
 
-  /** What has changed so far, in order. */
-  get changes(): readonly Change[] {
-    return this.#changes;
+  /** What has changed so far, in order; undefined when that is more than `toldChangesMax`. */
+  get changes(): readonly Change[] | undefined {
+    return this.#changeCount > toldChangesMax ? undefined : this.#changes;
+  }
+
+  /** Changes so far. */
+  get changeCount(): number {
+    return this.#changeCount;
   }
 
   /** The revision that readers inside the transaction see: the new one as soon as something has changed. */
   get currentRevision(): number {
-    return this.beginRevision + (this.#changes.length > 0 ? 1 : 0);
+    return this.beginRevision + (this.#changeCount > 0 ? 1 : 0);
   }
 
   /** Puts `key`; `value` is copied. The lease exists or is 0n: the caller has checked. */
   put(key: string, value: Uint8Array, lease: bigint): void {
     const main = this.beginRevision + 1;
-    const sub = this.#changes.length;
+    const sub = this.#changeCount;
     const index = this.#index;
     const slot = index.slotOf(key);
     let attached = 0n;
@@ -144,7 +152,9 @@ export class WriteTxn {
     meta.lease = lease;
     const position = this.#records.put(main, sub, key, value, meta);
     index.putAt(slot, key, main, sub, position);
-    this.#add(new PutChange(key, sub, meta.createRevision, this.#records, main, position));
+    if (++this.#changeCount <= toldChangesMax)
+      this.#add(new PutChange(key, sub, meta.createRevision, this.#records, main, position));
+    else this.#changes = none;
     if (attached === lease) return;
     if (attached !== 0n) this.#leases.detach(key);
     if (lease !== 0n) assert(this.#leases.attach(lease, key), "the lease of a put exists");
@@ -185,10 +195,11 @@ export class WriteTxn {
 
   #tombstone(key: string, slot: number): void {
     const main = this.beginRevision + 1;
-    const sub = this.#changes.length;
+    const sub = this.#changeCount;
     this.#records.putTombstone(main, sub, key);
     this.#index.tombstone(slot, main, sub);
-    this.#add(new TombstoneChange(key, sub, main));
+    if (++this.#changeCount <= toldChangesMax) this.#add(new TombstoneChange(key, sub, main));
+    else this.#changes = none;
     this.#leases.detach(key);
   }
 

@@ -86,7 +86,7 @@ class Run {
     this.#store.compactAll();
     this.#store.mvcc.validate();
     const rows: string[] = [];
-    this.#store.mvcc.scanRecords(0, Number.MAX_SAFE_INTEGER, (main, sub, tombstone, value) => {
+    this.#store.mvcc.scanRecords(0, 0, Number.MAX_SAFE_INTEGER, (main, sub, tombstone, value) => {
       const record = decodeRecord(value);
       const row = {
         ...record,

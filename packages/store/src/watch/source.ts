@@ -10,12 +10,14 @@ export interface WatchSource {
   currentRevision(): number;
   /** The last compacted revision: history below it is gone. −1 when nothing was ever compacted. */
   compactRevision(): number;
+  /** Whether a key in [lo, hi) has changed at `revision` or since; `hi` undefined = no upper bound. */
+  changedSince(lo: string, hi: string | undefined, revision: number): boolean;
   /**
-   * Rows with loMain ≤ main < hiMainExclusive, ascending by (main, sub); `value` is the stored KeyValue, of a deletion
+   * Rows with (loMain, loSub) ≤ (main, sub) and main < hiMainExclusive, ascending by (main, sub); `value` is the stored KeyValue, of a deletion
    * with the key only, as a view valid during the call. The visitor reads nothing else from the store and writes nothing;
    * returning false ends the scan.
    */
-  scanRecords(loMain: number, hiMainExclusive: number, visit: RecordVisitor): void;
+  scanRecords(loMain: number, loSub: number, hiMainExclusive: number, visit: RecordVisitor): void;
   /**
    * The KeyValue message of a key (latin1 string) at a revision, a view valid until the next call on the store; undefined
    * when the key did not exist then.

@@ -225,16 +225,83 @@ describe("catching up", () => {
     for (let n = 1; n <= 4; n++) world.write(`a=${n}`, `a=${n}'`, `b=${n}`);
     world.watch(stream, { id: 1n, startRevision: 2 });
     expect(world.hub.syncStep(1)).toBe(true);
+    expect(describeAll(stream)).toEqual([]);
+    expect(world.hub.syncStep(2)).toBe(true);
     expect(describeAll(stream)).toEqual(["1@2 +a=1(2) +a=1'(2)"]);
-    expect(world.hub.syncStep(4)).toBe(true);
+    expect(world.hub.syncStep(6)).toBe(true);
     expect(describeAll(stream)).toEqual(["1@4 +a=2(3) +a=2'(3) +a=3(4) +a=3'(4)"]);
     world.write("a=5");
     expect(describeAll(stream)).toEqual([]);
     expect(world.hub.syncStep(1000)).toBe(false);
     expect(describeAll(stream)).toEqual(["1@6 +a=4(5) +a=4'(5) +a=5(6)"]);
-    expect(world.source.rowsRead).toBe(13 + 2);
+    // The last row of a step is where the next one begins.
+    expect(world.source.rowsRead).toBe(13 + 3);
   });
 
+  it("drops a half collected revision with its watcher, and cancels when it is compacted", () => {
+    const world = new World();
+    const stream = world.open();
+    world.write("a=1", "b=1", "c=1");
+    world.write("a=2", "b=2", "c=2");
+    const all = { kind: "range", key: "a", end: undefined, startRevision: 2 } as const;
+    const first = world.watch(stream, { ...all, id: 1n });
+    world.watch(stream, { ...all, id: 2n, startRevision: 3 });
+    expect(world.hub.syncStep(2)).toBe(true);
+    world.hub.cancel(first);
+    expect(world.hub.syncStep(2)).toBe(true);
+    expect(describeAll(stream)).toEqual([]);
+    world.write("a=3");
+    world.source.compact(4);
+    expect(world.hub.syncStep(2)).toBe(false);
+    expect(describeAll(stream)).toEqual(["2@0 canceled compacted:4"]);
+    expect(world.hub.watcherCount).toBe(0);
+  });
+
+  it("goes on within a revision although the stream has become full", () => {
+    const world = new World();
+    const stream = world.open({ eventsMax: 1 });
+    world.write("a=1", "b=1", "c=1");
+    world.watch(stream, { id: 1n, kind: "range", key: "a", end: undefined, startRevision: 2 });
+    expect(world.hub.syncStep(2)).toBe(true);
+    world.watch(stream, { id: 2n, key: "d" });
+    world.write("d=1");
+    expect(stream.isFull).toBe(true);
+    world.sync();
+    expect(take(stream)?.watchId).toBe(2n);
+    world.sync();
+    expect(describeAll(stream)).toEqual(["1@3 +a=1(2) +b=1(2) +c=1(2) +d=1(3)"]);
+  });
+});
+
+describe("a revision with too many changes to be told", () => {
+  it("reaches those who watch any of them in steps, and leaves the others alone", () => {
+    const world = new World();
+    const stream = world.open();
+    world.write(...Array.from({ length: 10 }, (_, n) => `k${n}=1`));
+    world.watch(stream, { id: 1n, kind: "range", key: "k", end: "l", prevKv: true });
+    world.watch(stream, { id: 2n, key: "k3" });
+    world.watch(stream, { id: 3n, key: "x" });
+    world.watch(stream, { id: 4n, kind: "range", key: "l", end: "m" });
+    world.watch(stream, { id: 5n, key: "k4", startRevision: 4 });
+    const { revision } = world.source.write(Array.from({ length: 10 }, (_, n) => ({ key: `k${n}`, value: undefined })));
+    world.hub.published(revision, undefined);
+    expect(world.hub.slowWatcherCount).toBe(2);
+    expect(world.work).toBe(1);
+    expect(world.hub.syncStep(6)).toBe(true);
+    expect(describeAll(stream)).toEqual([]);
+    world.write("x=1", "k4=2");
+    expect(world.hub.syncStep(6)).toBe(false);
+    const deleted = Array.from({ length: 10 }, (_, n) => `-k${n}(3){1(2)}`);
+    expect(describeAll(stream).sort()).toEqual([
+      `1@4 ${deleted.join(" ")} +k4=2(4)`,
+      "2@4 -k3(3)",
+      "3@4 +x=1(4)",
+      "5@4 +k4=2(4)",
+    ]);
+  });
+});
+
+describe("catching up many", () => {
   it("reads history once for all watchers of a round", () => {
     const world = new World();
     const stream = world.open();

@@ -62,6 +62,8 @@ export class WatchHub {
   /** The current catch-up round, and its index. */
   readonly #round = new Set<Watcher>();
   readonly #roundGroup = new WatcherGroup();
+  /** The row at which the last step of the round stopped, if that was within a revision: what is collected stays so. */
+  #within: { readonly main: number; readonly sub: number } | undefined;
   /** Everything up to here was given to synced watchers. */
   #revision: number;
   #watcherCount = 0;
@@ -135,16 +137,31 @@ export class WatchHub {
   // Driven by the store.
 
   /**
-   * A revision has become current; `changes` in the order of execution. Called in the same step that makes it visible to
-   * readers.
+   * A revision has become current; `changes` in the order of execution, undefined when they are too many for one step:
+   * those who watch any of them then catch up with it. Called in the same step that makes it visible to readers.
    */
-  published(revision: number, changes: readonly Change[]): void {
+  published(revision: number, changes: readonly Change[] | undefined): void {
     this.#revision = revision;
     if (this.#synced.size === 0) return;
+    if (changes === undefined) return this.#fallBehind(revision);
     const matched = changes.length === 1 ? this.#matchOne(changes[0] as Change) : this.#matchAll(changes);
     for (const watcher of matched) {
       watcher.minRevision = revision + 1;
       if (!this.#deliver(watcher)) this.#synced.delete(watcher);
+    }
+  }
+
+  /** Everybody who may want an event of the revision has yet to be given it. */
+  #fallBehind(revision: number): void {
+    for (const stream of this.#streams) {
+      for (const watcher of stream.watchers()) {
+        if (watcher.state !== "synced" || watcher.minRevision > revision) continue;
+        const end = watcher.isRange ? watcher.end : `${watcher.key}\0`;
+        if (!this.#source.changedSince(watcher.key, end, revision)) continue;
+        watcher.minRevision = revision;
+        this.#synced.delete(watcher);
+        this.#becomeWaiting(watcher);
+      }
     }
   }
 
@@ -197,6 +214,8 @@ export class WatchHub {
         this.#becomeWaiting(watcher);
       }
     }
+    this.#within = undefined;
+    for (const watcher of this.#round) watcher.collected = undefined;
     this.#revision = current;
   }
 
@@ -204,7 +223,7 @@ export class WatchHub {
 
   /**
    * One bounded step of catching up. Returns whether there is more to do; if not, `onWork` tells when there is again.
-   * `rowsMax`: how many rows of history to read, more only to finish a revision.
+   * `rowsMax`: how many rows of history to read.
    */
   syncStep(rowsMax: number = syncRowsMax): boolean {
     this.#fillRound();
@@ -281,6 +300,7 @@ export class WatchHub {
   /** Starts a round when the last one is over. */
   #fillRound(): void {
     if (this.#round.size > 0) return;
+    this.#within = undefined;
     for (const watcher of this.#waiting) {
       if (this.#round.size >= this.#syncWatchersMax) return;
       this.#waiting.delete(watcher);
@@ -291,7 +311,7 @@ export class WatchHub {
   }
 
   /**
-   * Sends away from the round who cannot catch up now (its stream is full), never (compacted), or has nothing to catch
+   * Sends away from the round who cannot catch up now (its stream is full, unless a revision is half collected), never (compacted), or has nothing to catch
    * up. Returns the lowest revision the others want.
    */
   #sortOutRound(): number | undefined {
@@ -307,7 +327,7 @@ export class WatchHub {
       } else if (watcher.minRevision > current) {
         this.#leaveRound(watcher);
         this.#becomeSynced(watcher);
-      } else if (watcher.stream.isFull) {
+      } else if (watcher.stream.isFull && this.#within === undefined) {
         this.#leaveRound(watcher);
         watcher.state = "parked";
         watcher.stream.parked.add(watcher);
@@ -320,6 +340,7 @@ export class WatchHub {
   #catchUp(lo: number, rowsMax: number): void {
     const current = this.#source.currentRevision();
     const next = this.#collect(lo, { current, rowsMax });
+    if (next === undefined) return;
     assert(next > lo, "a catch-up step covers a revision at least");
     for (const watcher of this.#round) {
       if (watcher.minRevision >= next) continue;
@@ -332,34 +353,49 @@ export class WatchHub {
     }
   }
 
-  /** Collects the events of the round's watchers; returns the first revision that was not read. */
-  #collect(lo: number, limits: { current: number; rowsMax: number }): number {
+  /**
+   * Collects the events of the round's watchers; returns the first revision that was not read, undefined when the step
+   * ended within one: nothing is delivered before its end.
+   */
+  #collect(lo: number, limits: { current: number; rowsMax: number }): number | undefined {
+    const within = this.#within !== undefined && this.#within.main >= lo ? this.#within : undefined;
+    const from = within ?? { main: lo, sub: 0 };
+    this.#within = undefined;
+    let main = within?.main ?? 0;
     let rows = 0;
     let revisions = 0;
     let bytes = 0;
-    let main = 0;
-    let next = limits.current + 1;
-    this.#source.scanRecords(lo, next, (rowMain, _sub, tombstone, value) => {
-      if (rowMain !== main) {
-        if (rows >= limits.rowsMax || revisions >= this.#syncRevisionsMax || bytes >= this.#syncBytesMax) {
-          next = rowMain;
-          return false;
-        }
+    let next: number | undefined = limits.current + 1;
+    const withPrevious: WatchEvent[] = [];
+    this.#source.scanRecords(from.main, from.sub, next, (rowMain, sub, tombstone, value) => {
+      const isNewRevision = rowMain !== main;
+      const isSpent = rows >= limits.rowsMax || bytes >= this.#syncBytesMax;
+      if (isSpent || (isNewRevision && revisions >= this.#syncRevisionsMax)) {
+        next = isNewRevision ? rowMain : undefined;
+        if (!isNewRevision) this.#within = { main, sub };
+        return false;
+      }
+      if (isNewRevision) {
         main = rowMain;
         revisions++;
       }
       rows++;
       const key = keyOfRow(value);
       let event: WatchEvent | undefined;
+      let isPreviousWanted = false;
       this.#roundGroup.visit(key, (watcher) => {
         if (watcher.minRevision > rowMain || !watcher.wants(tombstone)) return;
         event ??= WatchEvent.ofRow({ main: rowMain, key, tombstone, value }, this.#slab);
         watcher.collected ??= [];
         watcher.collected.push(event);
         bytes += value.length;
+        if (watcher.prevKv) isPreviousWanted = true;
       });
+      if (event !== undefined && isPreviousWanted) withPrevious.push(event);
       return true;
     });
+    // The store cannot be asked for them during a scan, and for all of a large revision it would take too long.
+    for (const event of withPrevious) event.loadPrevious(this.#source, this.#slab);
     return next;
   }
 
@@ -405,6 +441,7 @@ export class WatchHub {
   #leaveRound(watcher: Watcher): void {
     this.#round.delete(watcher);
     this.#roundGroup.delete(watcher);
+    watcher.collected = undefined;
   }
 
   #leave(watcher: Watcher): void {

@@ -69,9 +69,13 @@ export class FakeSource implements WatchSource {
     );
   }
 
-  scanRecords(loMain: number, hiMainExclusive: number, visit: RecordVisitor): void {
+  changedSince(lo: string, hi: string | undefined, revision: number): boolean {
+    return this.rows.some(({ key, main }) => main >= revision && key >= lo && (hi === undefined || key < hi));
+  }
+
+  scanRecords(loMain: number, loSub: number, hiMainExclusive: number, visit: RecordVisitor): void {
     for (const row of this.rows) {
-      if (row.main < loMain) continue;
+      if (row.main < loMain || (row.main === loMain && row.sub < loSub)) continue;
       if (row.main >= hiMainExclusive) return;
       this.rowsRead++;
       const isTombstone = row.value === undefined;

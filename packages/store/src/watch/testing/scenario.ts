@@ -22,12 +22,13 @@ export interface ScenarioStore {
   /** Every row there ever was, ascending. */
   readonly history: readonly Version[];
   /** One transaction; calls back if it changed something. */
-  write(writes: readonly Write[], published: (revision: number, changes: readonly Change[]) => void): void;
+  write(writes: readonly Write[], published: (revision: number, changes: readonly Change[] | undefined) => void): void;
   compact(revision: number): void;
 }
 
 export type Command =
-  | { readonly kind: "write"; readonly writes: readonly Write[] }
+  /** `isTold`: the hub is given the changes, as if they were few. */
+  | { readonly kind: "write"; readonly writes: readonly Write[]; readonly isTold: boolean }
   | { readonly kind: "compact"; readonly share: number }
   | { readonly kind: "open"; readonly eventsMax: number; readonly bytesMax: number; readonly fragmentBytes: number }
   | { readonly kind: "close"; readonly stream: number }
@@ -62,7 +63,14 @@ const id = fc.constantFrom(0n, 1n, 2n, 3n, -4n);
 const share = fc.double({ min: 0, max: 1, noNaN: true });
 
 export const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 30, arbitrary: fc.record({ kind: fc.constant("write" as const), writes }) },
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      kind: fc.constant("write" as const),
+      writes,
+      isTold: fc.integer({ min: 0, max: 3 }).map((n) => n > 0),
+    }),
+  },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant("compact" as const), share }) },
   {
     weight: 3,
@@ -174,7 +182,9 @@ export class Scenario {
   run(step: Command): void {
     switch (step.kind) {
       case "write":
-        this.#store.write(step.writes, (revision, changes) => this.#hub.published(revision, changes));
+        this.#store.write(step.writes, (revision, changes) => {
+          this.#hub.published(revision, step.isTold ? changes : undefined);
+        });
         return;
       case "compact":
         this.#compact(step.share);
