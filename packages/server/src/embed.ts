@@ -23,6 +23,7 @@ import { MemberMetrics } from "./metrics/member-metrics.js";
 import { MetricsRegistry } from "./metrics/registry.js";
 import { openMember } from "./node/bootstrap.js";
 import { CorruptionMonitor } from "./node/corruption-monitor.js";
+import { withDiscoveredCluster } from "./node/discovery-srv.js";
 import type { Member } from "./node/member.js";
 import { memberProbe } from "./node/probe.js";
 import { promoteHere } from "./node/promotion.js";
@@ -30,6 +31,7 @@ import { publishAttributes } from "./node/publisher.js";
 import { VersionMonitor } from "./node/version-monitor.js";
 import { corruptionOptions } from "./peers/peer-hashes.js";
 import { PeerNetwork } from "./peers/peer-network.js";
+import { discoveryService } from "./platform/discovery-client.js";
 import { createNodeEnv } from "./platform/env.js";
 import { createNetwork } from "./platform/network.js";
 import { processFacts } from "./platform/process-facts.js";
@@ -73,7 +75,7 @@ export async function startEtcd(
 
 export async function startMember(given: MemberConfig, options: StartOptions = {}): Promise<Etcd> {
   const platform = options.env ?? createNodeEnv({ logLevel: "info" });
-  const certified = withSelfSigned(given, platform.logger);
+  const certified = await withDiscoveredCluster(platform, withSelfSigned(given, platform.logger));
   const world: Env = { network: createNetwork(peerTls(certified, platform)), ...platform };
   const env = given.memory ? memoryEnv(world) : world;
   const config = given.memory ? memoryConfig(world, certified) : certified;
@@ -85,6 +87,16 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
     if (options.onFailure === undefined) env.process.exit(1);
     else options.onFailure(error);
   };
+  /** Ends well, since nothing is wrong: what starts it again learns the same. Source: etcd server.go run. */
+  const removed = (): void => {
+    if (stopped) return;
+    stopped = true;
+    const error = new Error("the member has been permanently removed from the cluster");
+    env.logger.log("warn", "server error", { error: error.message });
+    env.logger.log("warn", "data-dir used by this member must be removed");
+    if (options.onFailure !== undefined) options.onFailure(error);
+    else void close().finally(() => env.process.exit(0));
+  };
   const metrics = new MemberMetrics({ extensive: config.extensiveMetrics });
   let peers: PeerNetwork | undefined;
   const {
@@ -94,6 +106,7 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
   } = await openMember(env, config, {
     metrics,
     failed,
+    connectDiscovery: discoveryService,
     makeTransport: ({ memberId, clusterId }) => {
       peers = new PeerNetwork({
         env,
@@ -106,7 +119,7 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
           versionBody: (asked) => versionBody(memberProbe(asked)),
           promote: (asked, id, done) => void promoteHere(asked, id, config, done),
         },
-        removed: () => failed(new Error("the member has been permanently removed from the cluster")),
+        removed,
       });
       return peers;
     },

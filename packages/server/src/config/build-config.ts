@@ -12,7 +12,15 @@ import type { Note } from "./environment.js";
 import { type FlagValues, parseFlagText } from "./flag-values.js";
 import { type FlagName, flagNames, flagTable } from "./flags.js";
 import { formatDuration } from "./go-values.js";
-import type { HostFacts, LogConfig, LogLevelName, MemberConfig, TlsFiles, TlsVersion } from "./member-config.js";
+import type {
+  DiscoveryConfig,
+  HostFacts,
+  LogConfig,
+  LogLevelName,
+  MemberConfig,
+  TlsFiles,
+  TlsVersion,
+} from "./member-config.js";
 import { isIpAddress, parseUrlList } from "./member-url.js";
 import { accepted, type Parsed, refused } from "./parsed.js";
 
@@ -46,6 +54,7 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
   const log = buildLog(values);
   const urls = buildUrls(values, options);
   const initialCluster = buildInitialCluster(values, urls.initialAdvertisePeerUrls);
+  const discovery = buildDiscovery(values, initialCluster);
   checkTicks(values);
   checkAdvertised(values, options);
   const autoCompaction = parseAutoCompaction(
@@ -84,6 +93,9 @@ function build(values: FlagValues, options: BuildOptions, notes: Note[]): Member
     initialCluster,
     initialClusterState: values.get("initial-cluster-state") === "existing" ? "existing" : "new",
     initialClusterToken: values.get("initial-cluster-token"),
+    discoverySrv: values.get("discovery-srv"),
+    discoverySrvName: values.get("discovery-srv-name"),
+    discovery,
     forceNewCluster: values.get("force-new-cluster"),
     quotaBackendBytes: buildQuota(values, notes),
     backendBatchIntervalMs: values.get("backend-batch-interval") || limits.backendBatchIntervalMs,
@@ -239,8 +251,43 @@ function reachable(
 function buildInitialCluster(values: FlagValues, peerUrls: readonly MemberUrl[]): string {
   const text = values.get("initial-cluster");
   const name = values.get("name");
+  const isDiscovered = values.get("discovery-srv") !== "" || values.get("discovery-endpoints").length > 0;
+  if (isDiscovered && !values.isSet("initial-cluster")) return "";
   if (name === "default" || !hasDefault(values, "initial-cluster")) return text;
   return peerUrls.map((url) => `${name}=${url.text}`).join(",");
+}
+
+function buildDiscovery(values: FlagValues, initialCluster: string): DiscoveryConfig | undefined {
+  const token = values.get("discovery-token");
+  const endpoints = values.get("discovery-endpoints");
+  const sources = [initialCluster !== "", values.get("discovery-srv") !== "", endpoints.length > 0];
+  if (sources.filter(Boolean).length > 1) {
+    throw new Refusal(
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"',
+    );
+  }
+  if ((token !== "") !== endpoints.length > 0) {
+    throw new Refusal("both --discovery-token and --discovery-endpoints must be set");
+  }
+  if (endpoints.some((endpoint) => endpoint.trim() === "")) {
+    throw new Refusal("--discovery-endpoints must not contain empty endpoints");
+  }
+  if (endpoints.length === 0) return undefined;
+  return {
+    token,
+    endpoints,
+    dialTimeoutMs: values.get("discovery-dial-timeout"),
+    requestTimeoutMs: values.get("discovery-request-timeout"),
+    keepaliveTimeMs: values.get("discovery-keepalive-time"),
+    keepaliveTimeoutMs: values.get("discovery-keepalive-timeout"),
+    insecureTransport: values.get("discovery-insecure-transport"),
+    insecureSkipVerify: values.get("discovery-insecure-skip-tls-verify"),
+    cert: values.get("discovery-cert"),
+    key: values.get("discovery-key"),
+    caCert: values.get("discovery-cacert"),
+    user: values.get("discovery-user"),
+    password: values.get("discovery-password"),
+  };
 }
 
 function checkTicks(values: FlagValues): void {

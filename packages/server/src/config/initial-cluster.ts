@@ -15,6 +15,7 @@ import {
 } from "@etcd-ts/store";
 import type { Digest } from "../env.js";
 import { BootstrapError } from "./bootstrap-error.js";
+import { difference, type NameEnv } from "./peer-urls.js";
 
 export interface InitialClusterFlags {
   readonly name: string;
@@ -22,23 +23,36 @@ export interface InitialClusterFlags {
   readonly advertisedPeerUrls: readonly string[];
 }
 
-/** Throws `BootstrapError`. */
-export function checkedInitialCluster(flags: InitialClusterFlags): InitialCluster {
+/** The cluster of a first start. Rejects with `BootstrapError`. */
+export async function checkedInitialCluster(env: NameEnv, flags: InitialClusterFlags): Promise<InitialCluster> {
+  const cluster = localCluster(flags);
+  const own = cluster.get(flags.name) ?? [];
+  const advertised = [...flags.advertisedPeerUrls].sort();
+  const why = await difference(env, advertised, own);
+  if (why === undefined) return cluster;
+  const named = (urls: readonly string[]): string => urls.map((url) => `${flags.name}=${url}`).join(",");
+  const missing = own.filter((url) => !advertised.includes(url));
+  if (missing.length > 0) {
+    const versus = `--initial-cluster has ${named(missing)} but missing from --initial-advertise-peer-urls=${advertised}`;
+    throw new BootstrapError(`${versus} (${why})`);
+  }
+  const superfluous = advertised.filter((url) => !own.includes(url));
+  throw new BootstrapError(
+    `--initial-advertise-peer-urls has ${superfluous} but missing from --initial-cluster=${named(advertised)}`,
+  );
+}
+
+/** The cluster as the flags have it, of which this member is one. Throws `BootstrapError`. */
+export function localCluster(flags: Pick<InitialClusterFlags, "initialCluster" | "name">): InitialCluster {
   const parsed = parseInitialCluster(flags.initialCluster);
-  if (parsed.kind === "invalid") throw new BootstrapError(parsed.message);
+  if (parsed.kind === "invalid") throw new BootstrapError(`error setting up initial cluster: ${parsed.message}`);
   const { cluster } = parsed;
-  const own = cluster.get(flags.name);
-  if (own === undefined)
+  if (!cluster.has(flags.name))
     throw new BootstrapError(
       `couldn't find local name ${JSON.stringify(flags.name)} in the initial cluster configuration`,
     );
   if (hasDuplicateUrls(cluster)) {
     throw new BootstrapError(`initial cluster ${formatInitialCluster(cluster)} has duplicate url`);
-  }
-  const advertised = [...flags.advertisedPeerUrls].sort();
-  if (advertised.join() !== [...own].sort().join()) {
-    const versus = `--initial-cluster has ${own.join(",")} but missing from --initial-advertise-peer-urls=${advertised.join(",")}`;
-    throw new BootstrapError(versus);
   }
   return cluster;
 }

@@ -220,6 +220,12 @@ describe("command line", () => {
       "--cert-file=a --key-file=b --client-cert-file=c",
       "1: ClientKeyFile and ClientCertFile must both be present or both absent: key: , cert: c]",
     ],
+    ["--discovery-token=t", "1: both --discovery-token and --discovery-endpoints must be set"],
+    ["--discovery-token=t --discovery-endpoints=a:1,,", "1: --discovery-endpoints must not contain empty endpoints"],
+    [
+      "--discovery-srv=example.org --initial-cluster=a=http://a:1",
+      '1: multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", "discovery-endpoints" or "discovery-srv"',
+    ],
     ["--tls-min-version=TLS1.1", '1: unexpected TLS version "TLS1.1" (must be one of: TLS1.2, TLS1.3)'],
     [
       "--tls-min-version=TLS1.3 --tls-max-version=TLS1.2",
@@ -263,7 +269,7 @@ describe("command line", () => {
   });
 
   test("what etcd has and this member not is refused, unless it is harmless", () => {
-    expect(error(["--discovery-srv=example.org"])).toBe("1: --discovery-srv is not supported yet");
+    expect(error(["--enable-distributed-tracing"])).toBe("1: --enable-distributed-tracing is not supported yet");
     expect(error(["--log-outputs=stdout"])).toBe("1: --log-outputs=stdout is not supported yet");
     expect(error(["--log-outputs=stderr"])).toBe("run");
     expect(error(["gateway", "start"])).toBe("1: etcd gateway is not supported yet");

@@ -39,6 +39,11 @@ export interface MemberConfig {
   readonly initialCluster: string;
   readonly initialClusterState: "new" | "existing";
   readonly initialClusterToken: string;
+  /** Domain whose SRV records name the first members; "" = none. */
+  readonly discoverySrv: string;
+  readonly discoverySrvName: string;
+  /** Undefined = none. */
+  readonly discovery: DiscoveryConfig | undefined;
   readonly forceNewCluster: boolean;
 
   /** Bytes; negative = no quota. */
@@ -91,6 +96,25 @@ export interface MemberConfig {
   readonly tlsMaxVersion: TlsVersion | undefined;
 
   readonly log: LogConfig;
+}
+
+/** How the first members find each other through another etcd cluster. Paths are "" when not given. */
+export interface DiscoveryConfig {
+  readonly token: string;
+  readonly endpoints: readonly string[];
+  readonly dialTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** The endpoints say whether they are reached over TLS. */
+  readonly insecureTransport: boolean;
+  readonly insecureSkipVerify: boolean;
+  readonly cert: string;
+  readonly key: string;
+  readonly caCert: string;
+  /** "" = nobody. */
+  readonly user: string;
+  readonly password: string;
 }
 
 /** Paths are "" when not given. */

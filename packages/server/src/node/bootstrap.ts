@@ -38,8 +38,8 @@ import type { Database } from "../backend/database.js";
 import { currentDatabase, nextDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
 import { LiveDatabase } from "../backend/live-database.js";
 import { BootstrapError } from "../config/bootstrap-error.js";
-import { checkedInitialCluster, newCluster } from "../config/initial-cluster.js";
-import type { MemberConfig } from "../config/member-config.js";
+import { checkedInitialCluster, localCluster, type NewCluster, newCluster } from "../config/initial-cluster.js";
+import type { DiscoveryConfig, MemberConfig } from "../config/member-config.js";
 import type { DiskLock, Env } from "../env.js";
 import { measuredDatabase } from "../metrics/measured.js";
 import type { MemberMetrics } from "../metrics/member-metrics.js";
@@ -50,7 +50,9 @@ import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import { isOlderLine, serverVersion } from "../version.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal, type WalOptions } from "../wal/wal.js";
-import { joinCluster } from "./join.js";
+import { type DiscoveryService, discoverMembers } from "./discovery.js";
+import { forceNewCluster } from "./force-new-cluster.js";
+import { checkLearners, checkNotBootstrapped, joinCluster } from "./join.js";
 import { type Live, Member, type PeerTransport } from "./member.js";
 
 export interface OpenedMember {
@@ -77,6 +79,12 @@ interface OpenedLog extends Identity {
   readonly members: readonly ClusterMember[];
 }
 
+export type ConnectDiscovery = (config: DiscoveryConfig) => DiscoveryService;
+
+interface LogOptions extends WalOptions {
+  readonly connectDiscovery: ConnectDiscovery | undefined;
+}
+
 /** What tests make small, so that they reach it. */
 export interface MemberLimits {
   /** Of a segment of the write-ahead log. */
@@ -101,6 +109,8 @@ export async function openMember(
     readonly metrics: MemberMetrics;
     /** etcd's unless given. */
     readonly limits?: MemberLimits;
+    /** Reaches the discovery service; a configuration without discovery needs none. */
+    readonly connectDiscovery?: ConnectDiscovery;
     failed(error: Error): void;
   },
 ): Promise<OpenedMember> {
@@ -147,10 +157,15 @@ export async function openMember(
     refuseNewerData(backend, membership);
     const memberLimits = options.limits ?? {};
     const { segmentSizeBytes } = memberLimits;
+    const { connectDiscovery } = options;
     const walOptions = segmentSizeBytes === undefined ? {} : { segmentSizeBytes };
     const opened = (await Wal.exists(env.disk, walDirectory))
-      ? await reopenLog(env, walDirectory, config, { backend, membership }, walOptions)
-      : await createLog(env, walDirectory, config, { isEmpty: machine.applied.index === 0, ...walOptions });
+      ? await reopenLog(env, walDirectory, config, { backend, membership }, { ...walOptions, connectDiscovery })
+      : await createLog(env, walDirectory, config, {
+          isEmpty: machine.applied.index === 0,
+          connectDiscovery,
+          ...walOptions,
+        });
     const raft = new RawNode({
       id: opened.memberId,
       electionTick: electionTicks,
@@ -275,7 +290,7 @@ async function reopenLog(
   directory: string,
   config: MemberConfig,
   state: { readonly backend: BufferedBackend; readonly membership: Membership },
-  walOptions: WalOptions,
+  options: LogOptions,
 ): Promise<OpenedLog> {
   const mark = await findLatestMark(env.disk, env.digest, directory);
   const consistent = readApplied(state.backend);
@@ -284,23 +299,34 @@ async function reopenLog(
     throw new BootstrapError(`database and write-ahead log do not belong together: ${versus}`);
   }
   const opened = await Wal.open(env, directory, mark, {
-    ...walOptions,
+    ...options,
     durableIndex: state.backend.durableIndex,
   });
   const { nodeId, clusterId } = decodeMetadata(opened.metadata);
   if (isEmptyHardState(opened.hardState) && consistent.index === 0) {
-    return beginAgain(env, config, opened.wal, { memberId: nodeId, clusterId });
+    return beginAgain(env, config, opened.wal, { memberId: nodeId, clusterId }, options.connectDiscovery);
+  }
+  checkLearners(state.membership.members(), config.maxLearners);
+  if (config.discovery !== undefined) {
+    const message = "discovery token is ignored since cluster already initialized; valid logs are found";
+    env.logger.log("warn", message, { "wal-dir": directory });
+  }
+  let { hardState, entries } = opened;
+  if (config.forceNewCluster) {
+    const applied = { index: consistent.index, members: state.membership.members() };
+    ({ hardState, entries } = await forceNewCluster(env, opened, { memberId: nodeId, clusterId, applied }));
+  } else {
+    env.logger.log("info", "restarting local member", {
+      "cluster-id": clusterId.toString(16),
+      "local-member-id": nodeId.toString(16),
+      "commit-index": hardState.commit,
+    });
   }
   const log = new MemoryStorage();
   const confState = state.membership.confState();
   log.applySnapshot({ data: undefined, metadata: { index: mark.index, term: mark.term, confState } });
-  log.setHardState(opened.hardState);
-  log.append(opened.entries);
-  env.logger.log("info", "restarting local member", {
-    "cluster-id": clusterId.toString(16),
-    "local-member-id": nodeId.toString(16),
-    "commit-index": opened.hardState.commit,
-  });
+  log.setHardState(hardState);
+  log.append(entries);
   return {
     memberId: nodeId,
     clusterId,
@@ -316,8 +342,14 @@ async function reopenLog(
  * A log whose first save a crash cut short: without its hard state nothing of it was ever said to anybody, so the member
  * begins as if it had none; what entries are there will be written over.
  */
-async function beginAgain(env: Env, config: MemberConfig, wal: Wal, found: Identity): Promise<OpenedLog> {
-  const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config);
+async function beginAgain(
+  env: Env,
+  config: MemberConfig,
+  wal: Wal,
+  found: Identity,
+  connectDiscovery: ConnectDiscovery | undefined,
+): Promise<OpenedLog> {
+  const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config, connectDiscovery);
   if (memberId !== found.memberId || clusterId !== found.clusterId) {
     await wal.close();
     throw new BootstrapError("the write-ahead log was begun by another member, or for another --initial-cluster");
@@ -330,10 +362,10 @@ async function createLog(
   env: Env,
   directory: string,
   config: MemberConfig,
-  options: WalOptions & { readonly isEmpty: boolean },
+  options: LogOptions & { readonly isEmpty: boolean },
 ): Promise<OpenedLog> {
   if (!options.isEmpty) throw new BootstrapError(`${directory} has no write-ahead log, but the database has data`);
-  const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config);
+  const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config, options.connectDiscovery);
   const metadata = new Uint8Array(sizeMetadata({ nodeId: memberId, clusterId }));
   encodeMetadata({ nodeId: memberId, clusterId }, metadata, 0);
   const wal = await Wal.create(env, directory, metadata, options);
@@ -346,24 +378,43 @@ async function createLog(
   return { memberId, clusterId, wal, log, markedIndex: 0, bootstrapPeers, members };
 }
 
-/** The ids of this member and its cluster, new or existing, from `--initial-cluster`. */
+/** The ids of this member and its cluster, new or existing. */
 async function identify(
   env: Env,
   config: MemberConfig,
+  connectDiscovery: ConnectDiscovery | undefined,
 ): Promise<Pick<OpenedLog, "memberId" | "clusterId" | "bootstrapPeers" | "members">> {
-  const { name, initialClusterToken: token } = config;
-  const cluster = checkedInitialCluster({
-    name,
-    initialCluster: config.initialCluster,
-    advertisedPeerUrls: config.initialAdvertisePeerUrls.map((url) => url.text),
-  });
   if (config.initialClusterState === "existing") {
-    const { self, clusterId, members } = await joinCluster(env, cluster, name);
+    if (config.discovery !== undefined) {
+      throw new BootstrapError("discovery URL should not be set when joining existing initial cluster");
+    }
+    const { self, clusterId, members } = await joinCluster(env, localCluster(config), config);
     return { memberId: self.id, clusterId, bootstrapPeers: undefined, members };
   }
-  const { self, clusterId, members } = newCluster(env.digest, cluster, { name, token });
+  const { self, clusterId, members } = await firstCluster(env, config, connectDiscovery);
   const bootstrapPeers = members.map((member) => ({ id: member.id, context: encodeUtf8(stringifyMember(member)) }));
   return { memberId: self.id, clusterId, bootstrapPeers, members };
+}
+
+/** The members that begin a cluster together, from `--initial-cluster` or through the discovery service. */
+async function firstCluster(
+  env: Env,
+  config: MemberConfig,
+  connectDiscovery: ConnectDiscovery | undefined,
+): Promise<NewCluster> {
+  const { name, discovery } = config;
+  const advertisedPeerUrls = config.initialAdvertisePeerUrls.map((url) => url.text);
+  const own = advertisedPeerUrls.map((url) => `${name}=${url}`).join(",");
+  const initialCluster = discovery === undefined ? config.initialCluster : own;
+  const cluster = await checkedInitialCluster(env, { name, initialCluster, advertisedPeerUrls });
+  const local = { name, token: discovery?.token ?? config.initialClusterToken };
+  const alone = newCluster(env.digest, cluster, local);
+  await checkNotBootstrapped(env, alone.self, cluster);
+  if (discovery === undefined || connectDiscovery === undefined) return alone;
+  env.logger.log("info", "Bootstrapping cluster using v3 discovery.");
+  const options = { token: discovery.token, memberId: alone.self.id, own };
+  const found = await discoverMembers(env, connectDiscovery(discovery), options);
+  return newCluster(env.digest, localCluster({ name, initialCluster: found }), local);
 }
 
 /** Raft's lines in the member's log. */

@@ -9,8 +9,10 @@
 import { decodeUtf8 } from "@etcd-ts/api";
 import { type InitialCluster, type Member, memberFromJson, parseExact } from "@etcd-ts/store";
 import { BootstrapError } from "../config/bootstrap-error.js";
+import { difference } from "../config/peer-urls.js";
 import type { Env } from "../env.js";
-import { parseHexId } from "../peers/identity.js";
+import { hexId, parseHexId } from "../peers/identity.js";
+import { serverVersion } from "../version.js";
 
 /** The cluster as one of its members described it. */
 export interface ExistingCluster {
@@ -19,15 +21,22 @@ export interface ExistingCluster {
 }
 
 const timeoutMs = 10_000;
+/** Source: etcd config.go BootstrapTimeoutEffective. */
+const bootstrapTimeoutMs = 1000;
 const responseBytesMax = 16 * 1024 * 1024;
 
 /** Asks the URLs in order; the first answer counts. Undefined when none answers. */
-export async function fetchCluster(env: Env, urls: readonly string[]): Promise<ExistingCluster | undefined> {
+export async function fetchCluster(
+  env: Env,
+  urls: readonly string[],
+  options: { readonly timeoutMs: number; readonly logsFailures: boolean } = { timeoutMs, logsFailures: true },
+): Promise<ExistingCluster | undefined> {
   for (const url of urls) {
     const response = await env.network
-      .post({ url: `${url}/members`, method: "GET", headers: {}, timeoutMs, responseBytesMax })
+      .post({ url: `${url}/members`, method: "GET", headers: {}, timeoutMs: options.timeoutMs, responseBytesMax })
       .catch((error: unknown) => {
-        env.logger.log("warn", "failed to get cluster response", { address: `${url}/members`, error: String(error) });
+        const fields = { address: `${url}/members`, error: String(error) };
+        if (options.logsFailures) env.logger.log("warn", "failed to get cluster response", fields);
         return undefined;
       });
     const clusterId = parseHexId(response?.headers["x-etcd-cluster-id"]);
@@ -35,6 +44,32 @@ export async function fetchCluster(env: Env, urls: readonly string[]): Promise<E
     if (clusterId !== undefined && members !== undefined) return { clusterId, members };
   }
   return undefined;
+}
+
+/** Of the other members, sorted. */
+function otherUrls(cluster: InitialCluster, name: string): readonly string[] {
+  return [...cluster]
+    .filter(([other]) => other !== name)
+    .flatMap(([, urls]) => urls)
+    .sort();
+}
+
+/**
+ * Refuses a first start when the others know this member already, with the URLs that it announced: it has lost its data,
+ * and must not vote again as if it had never voted. Rejects with `BootstrapError`.
+ */
+export async function checkNotBootstrapped(env: Env, self: Member, cluster: InitialCluster): Promise<void> {
+  const options = { timeoutMs: bootstrapTimeoutMs, logsFailures: false };
+  const existing = await fetchCluster(env, otherUrls(cluster, self.name), options);
+  const known = existing?.members.find(({ id }) => id === self.id);
+  if (known === undefined || known.clientUrls.length === 0) return;
+  throw new BootstrapError(`member ${hexId(self.id)} has already been bootstrapped`);
+}
+
+/** Throws `BootstrapError`. */
+export function checkLearners(members: readonly Member[], learnersMax: number): void {
+  if (members.filter(({ isLearner }) => isLearner).length <= learnersMax) return;
+  throw new BootstrapError("membership: too many learner members in cluster");
 }
 
 function parseMembers(body: Uint8Array): readonly Member[] | undefined {
@@ -56,17 +91,17 @@ function parseMembers(body: Uint8Array): readonly Member[] | undefined {
   return members;
 }
 
-/** This member as the cluster knows it. The configured cluster and the existing one must be the same, URL for URL. */
+/**
+ * This member as the cluster knows it. The configured cluster and the existing one must be the same, and of a version that
+ * this member can follow. Rejects with `BootstrapError`.
+ */
 export async function joinCluster(
   env: Env,
   configured: InitialCluster,
-  name: string,
+  options: { readonly name: string; readonly maxLearners: number },
 ): Promise<ExistingCluster & { readonly self: Member }> {
-  const own = configured.get(name);
-  if (own === undefined)
-    throw new BootstrapError(`couldn't find local name ${JSON.stringify(name)} in the initial cluster configuration`);
-  const remoteUrls = [...configured].filter(([other]) => other !== name).flatMap(([, urls]) => urls);
-  const existing = await fetchCluster(env, remoteUrls.sort());
+  const { name } = options;
+  const existing = await fetchCluster(env, otherUrls(configured, name));
   if (existing === undefined) {
     throw new BootstrapError(
       "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs",
@@ -75,18 +110,63 @@ export async function joinCluster(
   if (existing.members.length !== configured.size) {
     throw new BootstrapError("error validating peerURLs: member count is unequal");
   }
-  for (const urls of configured.values()) {
-    if (!existing.members.some((member) => sameUrls(member.peerUrls, urls))) {
-      throw new BootstrapError(
-        `error validating peerURLs: unmatched member while checking PeerURLs (${urls.join(",")})`,
-      );
+  const names = new Map<Member, string>();
+  for (const member of existing.members) {
+    let last: string | undefined;
+    for (const [configuredName, urls] of configured) {
+      last = await difference(env, member.peerUrls, urls);
+      if (last !== undefined) continue;
+      names.set(member, configuredName);
+      break;
     }
+    if (names.has(member)) continue;
+    const which = `(${hexId(member.id)}, [${member.peerUrls.join(" ")}])`;
+    throw new BootstrapError(
+      `error validating peerURLs: PeerURLs: no match found for existing member ${which}, last resolver error (${last})`,
+    );
   }
-  const self = existing.members.find((member) => sameUrls(member.peerUrls, own));
+  const self = existing.members.find((member) => names.get(member) === name);
   if (self === undefined) throw new BootstrapError("error validating peerURLs: this member is not part of the cluster");
+  const others = existing.members.filter((member) => member !== self);
+  if (!(await isCompatible(env, others))) throw new BootstrapError("incompatible with current running cluster");
+  checkLearners(existing.members, options.maxLearners);
   return { ...existing, self };
 }
 
-function sameUrls(a: readonly string[], b: readonly string[]): boolean {
-  return [...a].sort().join() === [...b].sort().join();
+/** At least one of the others must say a cluster version that this member can run at, and none another. */
+async function isCompatible(env: Env, others: readonly Member[]): Promise<boolean> {
+  const [, minorText = "0"] = serverVersion.split(".");
+  // While the cluster goes down by one, members of the version below join it, and no others.
+  const isGoingDown = await askAny(
+    env,
+    others.flatMap(({ peerUrls }) => peerUrls),
+    "/downgrade/enabled",
+  );
+  const minor = Number(minorText) + (isGoingDown?.trim() === "true" ? 1 : 0);
+  const lowest = isGoingDown?.trim() === "true" ? minor : 0;
+  let isKnown = false;
+  for (const member of others) {
+    const answer = await askAny(env, member.peerUrls, "/version");
+    const version = /"etcdcluster"\s*:\s*"(\d+)\.(\d+)\./.exec(answer ?? "");
+    if (version === null) continue;
+    const fits = version[1] === "3" && Number(version[2]) >= lowest && Number(version[2]) <= minor;
+    if (!fits) {
+      const fields = { "remote-member-id": hexId(member.id), "remote-member-cluster-version": version[0] };
+      env.logger.log("warn", "cluster version of remote member is not compatible", fields);
+      return false;
+    }
+    isKnown = true;
+  }
+  return isKnown;
+}
+
+/** Text of the first answer. */
+async function askAny(env: Env, urls: readonly string[], path: string): Promise<string | undefined> {
+  for (const url of urls) {
+    const response = await env.network
+      .post({ url: `${url}${path}`, method: "GET", headers: {}, timeoutMs, responseBytesMax })
+      .catch(() => undefined);
+    if (response?.status === 200) return decodeUtf8(response.body, 0, response.body.length);
+  }
+  return undefined;
 }

@@ -56,7 +56,7 @@ type RestoreEnv = Omit<Env, "network">;
 export async function restoreSnapshot(env: RestoreEnv, options: RestoreOptions): Promise<void> {
   const { disk } = env;
   const { name, dataDir, initialClusterToken: token } = options;
-  const cluster = newCluster(env.digest, checkedInitialCluster(options), { name, token });
+  const cluster = newCluster(env.digest, await checkedInitialCluster(env, options), { name, token });
   if ((await disk.list(dataDir)).length > 0) {
     throw new BootstrapError(`data-dir ${JSON.stringify(dataDir)} not empty or could not be read`);
   }
