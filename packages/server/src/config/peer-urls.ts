@@ -21,7 +21,7 @@ export async function difference(
   right: readonly string[],
 ): Promise<string | undefined> {
   if (left.length !== right.length) return `len(${quoted(left)}) != len(${quoted(right)})`;
-  if (isSame(left, right)) return undefined;
+  if (isSameText(left, right)) return undefined;
   const deadline = env.clock.now() + lookupMs;
   const resolved: string[][] = [];
   for (const urls of [left, right]) {
@@ -45,7 +45,8 @@ export async function resolvedAddress(dns: Env["dns"], { host, port }: MemberUrl
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function isSame(left: readonly string[], right: readonly string[]): boolean {
+/** Whether two lists are the same without looking anything up. */
+export function isSameText(left: readonly string[], right: readonly string[]): boolean {
   return [...left].sort().join() === [...right].sort().join();
 }
 

@@ -9,7 +9,7 @@
 import { decodeUtf8 } from "@etcd-ts/api";
 import { type InitialCluster, type Member, memberFromJson, parseExact } from "@etcd-ts/store";
 import { BootstrapError } from "../config/bootstrap-error.js";
-import { difference } from "../config/peer-urls.js";
+import { difference, isSameText } from "../config/peer-urls.js";
 import type { Env } from "../env.js";
 import { hexId, parseHexId } from "../peers/identity.js";
 import { serverVersion } from "../version.js";
@@ -111,26 +111,27 @@ export async function joinCluster(
     throw new BootstrapError("error validating peerURLs: member count is unequal");
   }
   const names = new Map<Member, string>();
-  for (const member of existing.members) {
-    let last: string | undefined;
-    for (const [configuredName, urls] of configured) {
-      last = await difference(env, member.peerUrls, urls);
-      if (last !== undefined) continue;
-      names.set(member, configuredName);
-      break;
-    }
-    if (names.has(member)) continue;
-    const which = `(${hexId(member.id)}, [${member.peerUrls.join(" ")}])`;
-    throw new BootstrapError(
-      `error validating peerURLs: PeerURLs: no match found for existing member ${which}, last resolver error (${last})`,
-    );
-  }
+  for (const member of existing.members) names.set(member, await nameIn(env, configured, member));
   const self = existing.members.find((member) => names.get(member) === name);
   if (self === undefined) throw new BootstrapError("error validating peerURLs: this member is not part of the cluster");
   const others = existing.members.filter((member) => member !== self);
   if (!(await isCompatible(env, others))) throw new BootstrapError("incompatible with current running cluster");
   checkLearners(existing.members, options.maxLearners);
   return { ...existing, self };
+}
+
+/** The configured name of a member. Names of hosts are looked up only when no list of URLs is the same as it stands. */
+async function nameIn(env: Env, configured: InitialCluster, { id, peerUrls }: Member): Promise<string> {
+  let last: string | undefined;
+  for (const [name, urls] of configured) if (isSameText(peerUrls, urls)) return name;
+  for (const [name, urls] of configured) {
+    last = await difference(env, peerUrls, urls);
+    if (last === undefined) return name;
+  }
+  const which = `(${hexId(id)}, [${peerUrls.join(" ")}])`;
+  throw new BootstrapError(
+    `error validating peerURLs: PeerURLs: no match found for existing member ${which}, last resolver error (${last})`,
+  );
 }
 
 /** At least one of the others must say a cluster version that this member can run at, and none another. */
