@@ -21,8 +21,9 @@ import { parseArgs } from "node:util";
 import { Member, splitCommand } from "../tests/interop/support/member.js";
 import type { LoopResult } from "./generator/closed-loop.js";
 import { type Group, groups, type Row } from "./rows.js";
-import { Side } from "./side.js";
+import { type Server, Side } from "./side.js";
 import { type Figures, isMet, type Line, median, renderTable } from "./table.js";
+import { Trio } from "./trio.js";
 
 interface Options {
   readonly ours: readonly string[];
@@ -71,6 +72,9 @@ const options: Options = {
 };
 mkdirSync(options.directory, { recursive: true });
 
+const catchUpEntries = 100_000;
+const catchUpName = "3 members: a follower 100 000 entries behind caught up";
+
 const lines: Line[] = [];
 const notes: string[] = [];
 for (const group of groups) {
@@ -81,6 +85,9 @@ for (const group of groups) {
 }
 if (isWanted("new keys RSS boot", "million")) {
   lines.push(...(await measureMillion()));
+}
+if (isWanted(catchUpName, "clusters")) {
+  lines.push(await measureCatchUp());
 }
 console.log(values.json ? JSON.stringify({ options, lines, notes }, undefined, 2) : renderTable(lines));
 for (const note of values.json ? [] : notes) {
@@ -93,7 +100,7 @@ function isWanted(name: string, group: string): boolean {
 }
 
 async function measureGroup(group: Group, rows: readonly Row[]): Promise<Line[]> {
-  const pair = await startPair();
+  const pair = await startPair(group.members ?? 1);
   const nullServer = options.ceiling ? await startNull() : undefined;
   try {
     await group.prepare(pair.ours);
@@ -141,19 +148,19 @@ interface Run extends Figures {
 }
 
 async function measureRun(row: Row, side: Side): Promise<Run> {
-  const member = memberOf(side);
-  const cpuSeconds = member.cpuSeconds();
+  const server = serverOf(side);
+  const cpuSeconds = server.cpuSeconds();
   const result = await row.run(side, options.seconds);
-  return runOf(result, { member, cpuSeconds: member.cpuSeconds() - cpuSeconds });
+  return runOf(result, { server, cpuSeconds: server.cpuSeconds() - cpuSeconds });
 }
 
-function runOf(result: LoopResult, cost: { member: Member; cpuSeconds: number }): Run {
+function runOf(result: LoopResult, cost: { server: Server; cpuSeconds: number }): Run {
   return {
     value: result.calls / result.seconds,
     cpuSecondsPer100k: (cost.cpuSeconds / result.calls) * 100_000,
     p50Ms: result.latency.quantileMs(0.5),
     p99Ms: result.latency.quantileMs(0.99),
-    rssBytes: cost.member.rssBytes(),
+    rssBytes: cost.server.rssBytes(),
   };
 }
 
@@ -193,6 +200,38 @@ function cpuLine(line: Line): Line {
     target: 0.25,
     lessIsBetter: true,
   };
+}
+
+/** A member is away while the others take 100 000 puts: from its start until it has applied them. */
+async function measureCatchUp(): Promise<Line> {
+  const ours: number[] = [];
+  const peer: number[] = [];
+  for (let run = 0; run < options.runs; run++) {
+    progress(`${catchUpName}, run ${run + 1}`);
+    ours.push(await catchUpRun("ours"));
+    peer.push(await catchUpRun("peer"));
+  }
+  const [value, peerValue] = [median(ours), median(peer)];
+  return {
+    ...{ name: catchUpName, unit: "ms", ours: { value }, peer: { value: peerValue } },
+    ...{ ratio: value / peerValue, target: 1, lessIsBetter: true },
+  };
+}
+
+async function catchUpRun(name: "ours" | "peer"): Promise<number> {
+  const trio = await Trio.start({ name, command: options[name], flags: memberFlags, directory: options.directory });
+  try {
+    const [follower] = trio.followers;
+    if (follower === undefined) throw new Error("three members have two followers");
+    await follower.stop();
+    await new Side(trio).fill(catchUpEntries);
+    const startedMs = performance.now();
+    await follower.boot();
+    await trio.caughtUp(follower);
+    return performance.now() - startedMs;
+  } finally {
+    await trio.close();
+  }
 }
 
 interface MillionRun {
@@ -250,7 +289,7 @@ async function millionRun(name: string, command: readonly string[]): Promise<Mil
     const side = new Side(member);
     const cpuSeconds = member.cpuSeconds();
     const result = await side.fill(options.keys);
-    const put = runOf(result, { member, cpuSeconds: member.cpuSeconds() - cpuSeconds });
+    const put = runOf(result, { server: member, cpuSeconds: member.cpuSeconds() - cpuSeconds });
     await member.stop();
     const bootMs = await member.boot();
     const bootCpuSeconds = member.cpuSeconds();
@@ -267,30 +306,31 @@ async function sampleGets(side: Side): Promise<void> {
   await reads?.run(side, Math.min(1, options.seconds));
 }
 
-async function startPair(): Promise<Pair> {
-  const common = { flags: memberFlags, directory: options.directory };
-  const ours = await Member.start({ name: "ours", command: options.ours, ...common });
+async function startPair(members: 1 | 3): Promise<Pair> {
+  const ours = await startServer("ours", members);
   try {
-    return {
-      ours: new Side(ours),
-      peer: new Side(await Member.start({ name: "peer", command: options.peer, ...common })),
-    };
+    return { ours: new Side(ours), peer: new Side(await startServer("peer", members)) };
   } catch (error) {
     await ours.close();
     throw error;
   }
 }
 
-async function closePair(pair: Pair): Promise<void> {
-  await memberOf(pair.ours).close();
-  await memberOf(pair.peer).close();
+function startServer(name: "ours" | "peer", members: 1 | 3): Promise<Server> {
+  const server = { name, command: options[name], flags: memberFlags, directory: options.directory };
+  return members === 1 ? Member.start(server) : Trio.start(server);
 }
 
-function memberOf(side: Side): Member {
-  if (side.member === undefined) {
+async function closePair(pair: Pair): Promise<void> {
+  await serverOf(pair.ours).close();
+  await serverOf(pair.peer).close();
+}
+
+function serverOf(side: Side): Server {
+  if (side.server === undefined) {
     throw new Error("the null server is not a member");
   }
-  return side.member;
+  return side.server;
 }
 
 /** The null server runs as a process of its own, as the members do. */
@@ -307,7 +347,7 @@ async function startNull(): Promise<{ side: Side; close: () => void }> {
 
 /** Event-loop stalls are known only if the member tells them in its metrics. */
 async function noteStalls(group: string, side: Side): Promise<void> {
-  const metrics = (await memberOf(side).get("/metrics"))?.body ?? "";
+  const metrics = (await serverOf(side).get("/metrics"))?.body ?? "";
   const stalls = metrics
     .split("\n")
     .filter((text) => /event_?loop.*(max|p99|quantile="(0\.9|1"))/i.test(text) && !text.startsWith("#"));

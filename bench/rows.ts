@@ -23,6 +23,8 @@ export interface Row {
 /** Rows that share a pair of servers, started fresh and prepared once. */
 export interface Group {
   readonly name: string;
+  /** 1 when absent. Loads go to the leader. */
+  readonly members?: 3;
   readonly prepare: (side: Side) => Promise<unknown>;
   readonly rows: readonly Row[];
 }
@@ -76,6 +78,16 @@ const reads: Group = {
       target: 8,
       run: unary(10, 10, (side, caller) => new MixedWork({ put: put(side), get: get(side), readsPerWrite: 4, caller })),
     },
+  ],
+};
+
+const clusters: Group = {
+  name: "clusters",
+  members: 3,
+  prepare: (side) => side.fill(keyCount),
+  rows: [
+    { name: "3 members: put 256 B, 100 k keys, 10×10", compared: "rate", target: 3, run: unary(10, 10, put) },
+    { name: "3 members: get, linearizable, 10×10", compared: "rate", target: 3, run: unary(10, 10, get) },
   ],
 };
 
@@ -143,4 +155,4 @@ function grant(side: Side, options: { take: () => number; seconds?: number }): P
   return runClosedLoop({ ...side.target, connections: 10, streams: 10, ...seconds, work });
 }
 
-export const groups: readonly Group[] = [puts, reads, transactions, watches, leases];
+export const groups: readonly Group[] = [puts, reads, transactions, watches, leases, clusters];

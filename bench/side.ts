@@ -5,6 +5,7 @@ import { type LoopResult, runClosedLoop } from "./generator/closed-loop.js";
 import { benchmarkKeys, type KeySpace } from "./generator/key-space.js";
 import { type KvLoad, PutWork, Steps } from "./generator/kv-work.js";
 import { Revisions } from "./generator/revisions.js";
+import { Trio } from "./trio.js";
 
 /** Where a load is sent: a member or the null server. */
 export interface Target {
@@ -12,19 +13,22 @@ export interface Target {
   readonly port: number;
 }
 
+/** What runs under a load: a member or three of them. */
+export type Server = Member | Trio;
+
 export class Side {
   readonly target: Target;
   /** Absent for the null server. */
-  readonly member: Member | undefined;
+  readonly server: Server | undefined;
   readonly revisions: Revisions = new Revisions();
   /** Steps go on over the runs, so that a run does not repeat the keys of the last one. */
   readonly steps: Steps = new Steps();
   readonly leases: Map<string, Uint8Array> = new Map();
   #keys: KeySpace = benchmarkKeys(1);
 
-  constructor(target: Target | Member) {
+  constructor(target: Target | Server) {
     this.target = target;
-    this.member = target instanceof Member ? target : undefined;
+    this.server = target instanceof Member || target instanceof Trio ? target : undefined;
   }
 
   get keys(): KeySpace {
