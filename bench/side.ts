@@ -27,7 +27,7 @@ export class Side {
   #keys: KeySpace = benchmarkKeys(1);
 
   constructor(target: Target | Server) {
-    this.target = target;
+    this.target = { host: target.host, port: target.port };
     this.server = target instanceof Member || target instanceof Trio ? target : undefined;
   }
 
