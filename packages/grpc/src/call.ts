@@ -108,9 +108,25 @@ export type RequestHandler = (call: ServerCall, request: Uint8Array) => void;
 /** A client- or bidirectionally streaming method: called when the headers arrive. */
 export type StreamHandler = (call: ServerCall) => StreamReceiver;
 
-export type MethodHandler =
+/**
+ * Hears of the calls of a method, whoever serves them. The transports call it themselves, because a wrapper around each
+ * call would cost more than the counting.
+ */
+export interface CallObserver {
+  /** The handler is about to get the call. What is returned is handed back when the call ends. */
+  started(call: ServerCall): number;
+  /** A message is about to be handed to the handler. */
+  received(sizeBytes: number): void;
+  /** The handler has sent a message on a call that had not ended. */
+  sent(sizeBytes: number): void;
+  /** Once for each call that was started: the handler's status, or why it was cancelled. */
+  ended(code: StatusCode, startedAt: number): void;
+}
+
+export type MethodHandler = (
   | { readonly kind: "request"; readonly handle: RequestHandler }
-  | { readonly kind: "stream"; readonly open: StreamHandler };
+  | { readonly kind: "stream"; readonly open: StreamHandler }
+) & { readonly observer?: CallObserver };
 
 /** Methods by path. */
 export type ServiceTable = ReadonlyMap<string, MethodHandler>;

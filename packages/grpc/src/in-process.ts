@@ -3,6 +3,7 @@
  * bytes on a wire. Deterministic: everything is delivered in the order it was sent, by the scheduler that is injected.
  */
 import {
+  type CallObserver,
   type MessageWriter,
   type MetadataEntries,
   type MetadataValue,
@@ -222,6 +223,9 @@ class Call {
   #status: Status = okStatus;
   #timer: { cancel(): void } | undefined;
   #stopListening: (() => void) | undefined;
+  /** Of a call that was handed to its handler and has not ended. */
+  #observer: CallObserver | undefined;
+  #startedAt = 0;
   #cancelCallback: ((status: Status) => void) | undefined;
   #drainCallback: (() => void) | undefined;
 
@@ -263,6 +267,7 @@ class Call {
     if (timeoutMs !== undefined) this.#timer = scheduler.setTimer(timeoutMs, () => this.cancel(deadlineStatus));
     deliveries.push(() => {
       if (this.#handler?.kind === "stream" && !this.#serverEnded) {
+        this.#observe(this.#handler.observer);
         this.#streamReceiver = this.#handler.open(this.#server);
       }
     });
@@ -284,6 +289,7 @@ class Call {
     this.#down.destroy();
     if (!this.#serverEnded) {
       this.#serverEnded = true;
+      this.#observeEnd(status.code);
       this.#context.deliveries.push(() => this.#cancelCallback?.(status));
     }
     this.#endClient(status);
@@ -331,6 +337,10 @@ class Call {
       },
       send: (sizeBytes, write) => this.#sendDown(sizeBytes, write),
       respond: (sizeBytes, write) => {
+        if (this.#serverEnded) return;
+        this.#observer?.sent(sizeBytes);
+        // Whatever becomes of the message, the handler's answer was a good one.
+        this.#observeEnd(okStatus.code);
         this.#sendDown(sizeBytes, write);
         this.#endServer(okStatus);
       },
@@ -357,6 +367,7 @@ class Call {
 
   #sendDown(sizeBytes: number, write: MessageWriter): boolean {
     if (this.#serverEnded) return false;
+    this.#observer?.sent(sizeBytes);
     if (this.#down.overCap) {
       this.cancel({ code: StatusCode.resourceExhausted, message: "the client does not read fast enough" });
       return false;
@@ -366,9 +377,13 @@ class Call {
 
   #onRequest(message: Uint8Array): void {
     if (this.#serverEnded) return;
-    if (this.#handler?.kind === "stream") this.#streamReceiver?.onMessage(message);
-    else if (!this.#requestSeen) {
+    if (this.#handler?.kind === "stream") {
+      this.#observer?.received(message.length);
+      this.#streamReceiver?.onMessage(message);
+    } else if (!this.#requestSeen) {
       this.#requestSeen = true;
+      this.#observe(this.#handler?.observer);
+      this.#observer?.received(message.length);
       this.#handler?.handle(this.#server, message);
     }
   }
@@ -377,6 +392,17 @@ class Call {
     if (this.#serverEnded) return;
     if (this.#handler?.kind === "stream") this.#streamReceiver?.onHalfClose();
     else if (!this.#requestSeen) this.#endServer({ code: StatusCode.unknown, message: "EOF" });
+  }
+
+  #observe(observer: CallObserver | undefined): void {
+    if (observer === undefined) return;
+    this.#observer = observer;
+    this.#startedAt = observer.started(this.#server);
+  }
+
+  #observeEnd(code: StatusCode): void {
+    this.#observer?.ended(code, this.#startedAt);
+    this.#observer = undefined;
   }
 
   #onAnswer(message: Uint8Array): void {
@@ -391,6 +417,7 @@ class Call {
   #endServer(status: Status): void {
     if (this.#serverEnded) return;
     this.#serverEnded = true;
+    this.#observeEnd(status.code);
     const { trailers } = status;
     this.#status = trailers === undefined ? status : { ...status, trailers: copyMetadata(trailers) };
     this.#up.destroy();

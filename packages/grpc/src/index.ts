@@ -1,4 +1,5 @@
 export {
+  type CallObserver,
   type MessageWriter,
   type MetadataEntries,
   type MetadataValue,

@@ -232,7 +232,8 @@ export class SendScheduler {
     let segment = stream.segments.at(-1);
     if (segment === undefined || segment.bytes.length - segment.end < size) {
       segment = { bytes: this.#pool.acquireSegment(size), start: 0, end: 0 };
-      stream.segments.push(segment);
+      if (stream.segments.length === 0) stream.segments = [segment];
+      else stream.segments.push(segment);
     }
     const at = segment.end;
     segment.end += size;

@@ -1,5 +1,6 @@
 /** A gRPC call as its handler sees it, on an HTTP/2 stream. */
 import {
+  type CallObserver,
   type MessageWriter,
   type MetadataEntries,
   type PeerInfo,
@@ -26,6 +27,7 @@ export interface ServerCallConfig {
 }
 
 const deadlineStatus: Status = { code: StatusCode.deadlineExceeded, message: "context deadline exceeded" };
+const okStatus: Status = { code: StatusCode.ok, message: "" };
 const cancelStatus: Status = { code: StatusCode.cancelled, message: "context canceled" };
 
 export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
@@ -52,6 +54,9 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
   #unconsumedBytes = 0;
   /** What the connection counts as held for this call. */
   #countedBytes = 0;
+  /** Of a call that was handed to its handler and has not ended. */
+  #observer: CallObserver | undefined;
+  #startedAt = 0;
   #cancelCallback: ((status: Status) => void) | undefined;
   #drainCallback: (() => void) | undefined;
 
@@ -67,8 +72,10 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     const { handler, timeoutMs } = this.#request;
     const { connection, timers } = this.#config;
     if (timeoutMs !== undefined) timers.schedule(this, connection.nowMs + timeoutMs);
-    if (handler.kind === "stream") this.#receiver = handler.open(this);
-    else this.#stream.owedSinceMs = connection.nowMs;
+    if (handler.kind === "stream") {
+      this.#observe(handler.observer);
+      this.#receiver = handler.open(this);
+    } else this.#stream.owedSinceMs = connection.nowMs;
     if (endStream) this.#halfClose();
   }
 
@@ -102,7 +109,13 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
   }
 
   send(sizeBytes: number, write: MessageWriter): boolean {
-    if (this.ended || !this.#maySend(sizeBytes)) return false;
+    if (this.ended) return false;
+    this.#observer?.sent(sizeBytes);
+    return this.#send(sizeBytes, write);
+  }
+
+  #send(sizeBytes: number, write: MessageWriter): boolean {
+    if (!this.#maySend(sizeBytes)) return false;
     if (!this.#headersSent) this.#sendHeaders();
     this.#writeMessage(sizeBytes, write);
     return !this.#stream.choked;
@@ -110,22 +123,27 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
   respond(sizeBytes: number, write: MessageWriter): void {
     if (this.ended) return;
+    if (this.#observer !== undefined) {
+      this.#observer.sent(sizeBytes);
+      // Whatever becomes of the message, the handler's answer was a good one.
+      this.#observeEnd(StatusCode.ok);
+    }
     const { connection } = this.#config;
     if (!this.#headersSent && sizeBytes <= connection.limits.sendMessageBytesMax) {
       const at = connection.reserveAnswer(this.#stream, this.#head.frame, sizeBytes + messagePrefixBytes, okFrame);
       if (at >= 0) {
-        this.#finish();
+        this.#finish(StatusCode.ok);
         writeMessage(connection.target, at, sizeBytes, write);
         return;
       }
     }
-    this.send(sizeBytes, write);
-    this.end({ code: StatusCode.ok, message: "" });
+    this.#send(sizeBytes, write);
+    this.end(okStatus);
   }
 
   end(status: Status): void {
     if (this.ended) return;
-    this.#finish();
+    this.#finish(status.code);
     const { connection } = this.#config;
     if (this.#headersSent) connection.endStream(this.#stream, trailersBlock(status));
     else connection.sendHeaders(this.#stream, trailersOnlyBlock(this.#head, status), true);
@@ -180,9 +198,9 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
   onClosed(closure: StreamClosure): void {
     if (this.ended) return;
-    this.#finish();
-    const failed = closure.kind === "failed";
-    this.#cancelCallback?.(failed ? { code: StatusCode.internal, message: closure.why } : cancelStatus);
+    const status = closure.kind === "failed" ? { code: StatusCode.internal, message: closure.why } : cancelStatus;
+    this.#finish(status.code);
+    this.#cancelCallback?.(status);
   }
 
   onWritable(): void {
@@ -193,10 +211,14 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
   onMessage(message: Uint8Array): boolean {
     const { handler } = this.#request;
-    if (handler.kind === "stream") this.#receiver?.onMessage(message);
-    else if (!this.#requestSeen) {
+    if (handler.kind === "stream") {
+      this.#observer?.received(message.length);
+      this.#receiver?.onMessage(message);
+    } else if (!this.#requestSeen) {
       this.#requestSeen = true;
       this.#stream.owedSinceMs = -1;
+      this.#observe(handler.observer);
+      this.#observer?.received(message.length);
       handler.handle(this, message);
     }
     return !this.#paused && !this.ended;
@@ -208,8 +230,20 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     if (this.ended) return;
     // Trailers behind data that the client does not read would not reach it.
     if (this.#stream.unsentBytes === 0) this.end(deadlineStatus);
-    else this.#abort(ErrorCode.cancel);
+    else this.#abort(ErrorCode.cancel, deadlineStatus.code);
     this.#cancelCallback?.(deadlineStatus);
+  }
+
+  #observe(observer: CallObserver | undefined): void {
+    if (observer === undefined) return;
+    this.#observer = observer;
+    this.#startedAt = observer.started(this);
+  }
+
+  #observeEnd(code: StatusCode): void {
+    if (this.#observer === undefined) return;
+    this.#observer.ended(code, this.#startedAt);
+    this.#observer = undefined;
   }
 
   // --- receiving ---
@@ -303,13 +337,13 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
       return false;
     }
     if (connection.withinCaps(this.#stream)) return true;
-    this.#abort(ErrorCode.enhanceYourCalm);
+    this.#abort(ErrorCode.enhanceYourCalm, StatusCode.resourceExhausted);
     this.#cancelCallback?.({ code: StatusCode.resourceExhausted, message: "the client does not read fast enough" });
     return false;
   }
 
-  #abort(code: ErrorCode): void {
-    this.#finish();
+  #abort(code: ErrorCode, status: StatusCode): void {
+    this.#finish(status);
     this.#config.connection.reset(this.#stream, code);
   }
 
@@ -324,8 +358,9 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     writeMessage(connection.target, at, sizeBytes, write);
   }
 
-  #finish(): void {
+  #finish(code: StatusCode): void {
     this.ended = true;
+    this.#observeEnd(code);
     const { connection, timers } = this.#config;
     timers.cancel(this);
     connection.partialMessageBytes -= this.#countedBytes;

@@ -30,12 +30,23 @@ export interface StreamSink {
   onWritable(): void;
 }
 
+/** Of a stream that nobody has taken yet, or that nobody listens to any more. */
+export const idleSink: StreamSink = {
+  onHeaders: () => undefined,
+  onData: () => undefined,
+  onClosed: () => undefined,
+  onWritable: () => undefined,
+};
+
 /** Bytes `start..end` of a stream's unsent data; there may be room behind `end`. */
 export interface Segment {
   readonly bytes: Uint8Array;
   start: number;
   end: number;
 }
+
+/** Of the streams that have never had anything waiting, which are most: it stays empty. */
+const noSegments: Segment[] = [];
 
 /** Header block and trailers that wait are whole HPACK blocks. Only the core's own files touch these fields. */
 export class Http2Stream {
@@ -63,7 +74,8 @@ export class Http2Stream {
   localEnded = false;
   sendWindow: number;
   waitingHeaders: Uint8Array | undefined;
-  readonly segments: Segment[] = [];
+  /** What waits, oldest first. While it is empty it may be shared: it is then replaced, not changed. */
+  segments: Segment[] = noSegments;
   unsentBytes = 0;
   waitingTrailers: Uint8Array | undefined;
   /** The sink was told to stop and waits for `onWritable`. */

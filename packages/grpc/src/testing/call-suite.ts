@@ -1,6 +1,13 @@
 /** What every way to call a service table must do. Run on sockets and within the process. */
 import { describe, expect, it } from "vitest";
-import { type MetadataEntries, type ServerCall, type ServiceTable, type Status, StatusCode } from "../call.js";
+import {
+  type CallObserver,
+  type MetadataEntries,
+  type ServerCall,
+  type ServiceTable,
+  type Status,
+  StatusCode,
+} from "../call.js";
 import type { CallOpener, ClientCall, ClientCallOptions, ClientStatus } from "../client-call.js";
 import { GrpcError, unary } from "../unary.js";
 import { echoTable, sendBytes, writer } from "./tables.js";
@@ -106,6 +113,21 @@ function watched(): { table: ServiceTable; calls: ServerCall[]; log: string[]; o
       else resolve(call);
     });
   return { table, calls, log, opened };
+}
+
+/** The table's methods, with an observer that writes down what it hears. */
+function observed(table: ServiceTable): { table: ServiceTable; heard: string[] } {
+  const heard: string[] = [];
+  const observer: CallObserver = {
+    started: (call) => {
+      heard.push(`started ${call.path}`);
+      return heard.length;
+    },
+    received: (sizeBytes) => heard.push(`received ${sizeBytes}`),
+    sent: (sizeBytes) => heard.push(`sent ${sizeBytes}`),
+    ended: (code, startedAt) => heard.push(`ended ${code}, started at ${startedAt}`),
+  };
+  return { table: new Map([...table].map(([path, handler]) => [path, { ...handler, observer }])), heard };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -387,6 +409,61 @@ export function describeCalls(name: string, transport: CallTransport): void {
         expect(await recording.ended).toMatchObject({ code: 11, message: "enough" });
         expect(send(recording.call, "y")).toBe(false);
         expect(log).toEqual(["message 1"]);
+      });
+    });
+
+    it("tells an observer of a good answer and of a refusal, once each", async () => {
+      const late = (call: ServerCall): void => {
+        call.respond(7, writer(new Uint8Array(7)));
+        call.end({ code: StatusCode.internal, message: "late" });
+        call.send(1, writer(new Uint8Array(1)));
+        call.respond(1, writer(new Uint8Array(1)));
+      };
+      const refuse = (call: ServerCall): void => call.end({ code: StatusCode.notFound, message: "no" });
+      const { table, heard } = observed(
+        new Map([
+          ["/t.T/Late", { kind: "request", handle: late }],
+          ["/t.T/No", { kind: "request", handle: refuse }],
+        ]),
+      );
+      await using(table, async (client) => {
+        await ask(client, "/t.T/Late", "0123456789");
+        expect(heard.splice(0)).toEqual(["started /t.T/Late", "received 10", "sent 7", "ended 0, started at 1"]);
+        await expect(ask(client, "/t.T/No", "")).rejects.toMatchObject({ code: 5 });
+        expect(heard).toEqual(["started /t.T/No", "received 0", "ended 5, started at 1"]);
+      });
+    });
+
+    it("tells an observer of a stream's messages and of its end, however it comes", async () => {
+      const { table: plain, opened, log } = watched();
+      const { table, heard } = observed(plain);
+      await using(table, async (client) => {
+        const recording = record(client, "/t.T/Stream");
+        const call = await opened();
+        send(recording.call, "abc");
+        await until(() => log.length === 1);
+        send(recording.call, "d");
+        await until(() => log.length === 2);
+        sendBytes(call, bytes("answer"));
+        await recording.received(1);
+        recording.call.cancel();
+        await until(() => log.length === 3);
+        sendBytes(call, bytes("late"));
+        call.end(ok);
+        expect(heard).toEqual([
+          ...["started /t.T/Stream", "received 3", "received 1", "sent 6"],
+          `ended ${StatusCode.cancelled}, started at 1`,
+        ]);
+      });
+    });
+
+    it("tells an observer of nothing that did not reach a handler", async () => {
+      const { table, heard } = observed(echoTable());
+      await using(table, async (client) => {
+        const recording = record(client, "/test.Echo/Unary");
+        recording.call.halfClose();
+        expect(await recording.ended).toMatchObject({ code: 2, message: "EOF" });
+        expect(heard).toEqual([]);
       });
     });
 
