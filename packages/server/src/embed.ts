@@ -165,6 +165,7 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
     },
   };
   const server = new GrpcServer({ services, http, limits });
+  member.setAnswerFlush(() => server.flush());
   const metricsServer = new GrpcServer({ services: new Map(), http: createMetricsHandler(handlerParts) });
   const versionMonitor = new VersionMonitor(member, () => peers?.versions() ?? Promise.resolve([serverVersion]));
   const corruptionMonitor = new CorruptionMonitor(corruptionOptions(env, member, config));

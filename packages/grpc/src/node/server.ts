@@ -13,6 +13,7 @@ import { NodeTimers } from "./node-timers.js";
 import { peerOf } from "./peer.js";
 import { detectProtocol } from "./preface.js";
 import { nodeChunkPool, SocketDriver } from "./socket-driver.js";
+import { turnFlush } from "./turn-flush.js";
 
 export interface GrpcServerOptions {
   /** The methods served. */
@@ -128,6 +129,11 @@ export class GrpcServer {
       if (protocol === "http2") this.#serveHttp2(socket, received);
       else this.#serveHttp1(socket, received);
     });
+  }
+
+  /** Writes the answers that are ready, which otherwise leave when the turn's work is done. */
+  flush(): void {
+    turnFlush.run();
   }
 
   /**

@@ -7,6 +7,7 @@ import type { Socket } from "node:net";
 import type { Http2Connection } from "../core/connection.js";
 import { ChunkPool } from "../core/output.js";
 import type { NodeTimers } from "./node-timers.js";
+import { turnFlush } from "./turn-flush.js";
 
 /** The pool of all sockets of this process: chunks are of Node's kind, so that writing them makes no copy. */
 export const nodeChunkPool: ChunkPool = new ChunkPool((size) => Buffer.allocUnsafeSlow(size));
@@ -38,15 +39,14 @@ export class SocketDriver {
     socket.on("error", (error) => this.#onGone(error.message));
     socket.on("close", () => this.#onGone("the socket was closed"));
     if (received !== undefined) this.#onData(received);
-    else this.#flush();
+    else this.flush();
   }
 
   /** The connection has output. Within `receive` it is flushed at its end, otherwise when this turn's work is done. */
   wake(): void {
     if (this.#receiving || this.#flushScheduled) return;
     this.#flushScheduled = true;
-    // Behind the promise jobs of this turn, so that answers that became ready together leave together.
-    queueMicrotask(() => process.nextTick(() => this.#flush()));
+    turnFlush.add(this);
   }
 
   #onData(chunk: Uint8Array): void {
@@ -56,10 +56,11 @@ export class SocketDriver {
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     this.#connection.receive(bytes, this.#timers.now());
     this.#receiving = false;
-    this.#flush();
+    this.flush();
   }
 
-  #flush(): void {
+  /** Writes what the connection has. */
+  flush(): void {
     this.#flushScheduled = false;
     const socket = this.#socket;
     if (socket.destroyed) return;

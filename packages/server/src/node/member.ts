@@ -219,6 +219,7 @@ export class Member {
   /** When this member last became leader. */
   #ledSince: number | undefined;
   #stopped = false;
+  #flushAnswers: () => void = () => {};
   #headerTerm = -1;
   #headerParts: HeaderParts = { beforeRevision: new Uint8Array(0), afterRevision: new Uint8Array(0) };
 
@@ -274,6 +275,7 @@ export class Member {
         failed: (error) => parts.failed(error),
         beforeTurn: () => this.#reads.startRound(),
         afterTurn: () => this.flushQueue.runNow(),
+        beforeBlocking: () => this.#flushAnswers(),
       },
     });
     const { index, term } = startOf(parts.log);
@@ -396,6 +398,11 @@ export class Member {
     await this.#parts.defragmentation.stop();
     await this.#parts.wal.close();
     await this.backend.close();
+  }
+
+  /** Sets what sends the answers that are ready; called when the loop is about to be held up. */
+  setAnswerFlush(flush: () => void): void {
+    this.#flushAnswers = flush;
   }
 
   // What this member knows.

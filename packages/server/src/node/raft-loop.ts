@@ -74,6 +74,8 @@ export interface RaftLoopEvents {
   beforeTurn(): void;
   /** After them: what the turn made ready for clients leaves now. */
   afterTurn(): void;
+  /** The turn is about to be held up by the disk: what is ready for clients, reads above all, should not wait for it. */
+  beforeBlocking(): void;
 }
 
 export interface RaftLoopOptions {
@@ -295,6 +297,7 @@ export class RaftLoop {
     if (!this.mayWriteInLoop || this.#writing || this.#appendWork.length === 0) return false;
     if (!this.#writer.canSaveNow || !this.#isLoopTheBetterPlace()) return false;
     const work = this.#takeWork();
+    this.#events.beforeBlocking();
     const startedAt = this.#clock.now();
     this.#writer.saveNow(work.hardState, work.entries);
     this.#inLoopWriteMs += (this.#clock.now() - startedAt - this.#inLoopWriteMs) * writeAverageWeight;
