@@ -73,6 +73,8 @@ const options: Options = {
 mkdirSync(options.directory, { recursive: true });
 
 const catchUpEntries = 100_000;
+/** A follower is ready only when it has caught up. */
+const catchUpMaxMs = 300_000;
 const catchUpName = "3 members: a follower 100 000 entries behind caught up";
 
 const lines: Line[] = [];
@@ -219,7 +221,10 @@ async function measureCatchUp(): Promise<Line> {
 }
 
 async function catchUpRun(name: "ours" | "peer"): Promise<number> {
-  const trio = await Trio.start({ name, command: options[name], flags: memberFlags, directory: options.directory });
+  const trio = await Trio.start({
+    ...{ name, command: options[name], flags: memberFlags, directory: options.directory },
+    readyTimeoutMs: catchUpMaxMs,
+  });
   try {
     const [follower] = trio.followers;
     if (follower === undefined) throw new Error("three members have two followers");
