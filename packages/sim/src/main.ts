@@ -1,10 +1,10 @@
 /** `npm run sim`: see --help. */
 
-import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { defaultSeconds, describeOptions, drawOptions, type Overrides } from "./options.js";
+import { runOnWorkers, type SeedReport, serveSeeds } from "./runner.js";
 import { describeSteps, replayCommand, shrink } from "./shrink.js";
 import { type RunResult, simulate } from "./simulation.js";
 
@@ -13,7 +13,7 @@ const usage = `usage: npm run sim -- [options]
   --seeds COUNT     run that many seeds, from --seed on
   --minutes M       run seeds, from --seed on, until that many minutes have passed
   --seconds S       virtual seconds of each run's faults (default ${defaultSeconds})
-  --processes P     how many at a time (default 2 with --seeds and --minutes)
+  --workers N       how many runs at a time (default with --seeds and --minutes: one for each core)
   --until-failure   stop at the first run that fails
   --overrides JSON  options that are not drawn from the seed
   --shrink SEED     look for the smallest run that fails as this seed does (with --overrides: as it does with them)
@@ -31,9 +31,9 @@ const { values } = parseArgs({
     seeds: { type: "string" },
     minutes: { type: "string" },
     seconds: { type: "string" },
-    processes: { type: "string" },
-    /** Of a process among others: runs each so-manieth seed. */
-    stride: { type: "string", default: "1" },
+    workers: { type: "string" },
+    /** Of a worker's process: see runner.ts. */
+    worker: { type: "boolean", default: false },
     "until-failure": { type: "boolean", default: false },
     overrides: { type: "string", default: "{}" },
     replay: { type: "string" },
@@ -51,6 +51,10 @@ async function main(): Promise<number> {
     return 0;
   }
   const overrides = parseOverrides();
+  if (values.worker) {
+    await serveSeeds((seed) => runForParent(seed, overrides));
+    return 0;
+  }
   const log = values.verbose ? { log: (line: string) => console.log(line) } : {};
   if (values.replay !== undefined) {
     const replay = JSON.parse(readFileSync(values.replay, "utf8")) as { seed: number; overrides: Overrides };
@@ -60,8 +64,8 @@ async function main(): Promise<number> {
   if (values.seeds === undefined && values.minutes === undefined) {
     return report(await timed(drawOptions(Number(values.seed), overrides), overrides, log));
   }
-  const processes = Number(values.processes ?? 2);
-  return processes > 1 ? runProcesses(processes) : runSeeds(overrides);
+  const workers = Number(values.workers ?? availableParallelism());
+  return workers > 1 ? runSeedsOn(workers, overrides) : runSeeds(overrides);
 }
 
 function parseOverrides(): Overrides {
@@ -80,7 +84,7 @@ async function runSeeds(overrides: Overrides): Promise<number> {
   const endsAt = values.minutes === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(values.minutes) * 60_000;
   let passed = 0;
   let failed = 0;
-  for (let seed = first; seed < end && Date.now() < endsAt; seed += Number(values.stride)) {
+  for (let seed = first; seed < end && Date.now() < endsAt; seed++) {
     if (await timed(drawOptions(seed, overrides), overrides)) {
       failed++;
       if (failed === 1 && !values["no-shrink"]) await shrinkAndPrint(seed, overrides, shrinkRunsMax.first);
@@ -91,21 +95,62 @@ async function runSeeds(overrides: Overrides): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-/** Each process takes every so-manieth seed. */
-async function runProcesses(count: number): Promise<number> {
-  const first = Number(values.seed);
-  const passedOn = process.argv.slice(2);
-  const totals = { passed: 0, failed: 0 };
-  await Promise.all(
-    Array.from({ length: count }, (_, i) => {
-      const seeds = values.seeds === undefined ? [] : ["--seeds", String(Math.max(0, Number(values.seeds) - i))];
-      const own = ["--seed", String(first + i), ...seeds, "--stride", String(count), "--processes", "1"];
-      return runChild([...passedOn, ...own], totals);
-    }),
-  );
-  console.log(`${totals.passed} passed, ${totals.failed} failed`);
-  return totals.failed === 0 ? 0 : 1;
+/** Gives the seeds to workers, and says how fast they were. */
+async function runSeedsOn(workers: number, overrides: Overrides): Promise<number> {
+  const startedAt = performance.now();
+  const sums = { passed: 0, failed: 0, virtualMs: 0, answers: 0, cpuMs: 0 };
+  const seeds = {
+    first: Number(values.seed),
+    count: Number(values.seeds ?? Number.POSITIVE_INFINITY),
+    endsAt: startedAt + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000,
+    untilFailure: values["until-failure"],
+    again: (seed: number) => replayCommand(seed, overrides),
+  };
+  let firstFailed: number | undefined;
+  await runOnWorkers(seeds, workers, process.argv.slice(2), (report) => {
+    console.log(report.text);
+    // A run that ended its worker would end this process too.
+    if (report.failed && report.virtualMs > 0) firstFailed ??= report.seed;
+    sums[report.failed ? "failed" : "passed"]++;
+    sums.virtualMs += report.virtualMs;
+    sums.answers += report.answers;
+    sums.cpuMs += report.cpuMs;
+  });
+  console.log(describeSpeed(sums, performance.now() - startedAt));
+  if (firstFailed !== undefined && !values["no-shrink"]) {
+    await shrinkAndPrint(firstFailed, overrides, shrinkRunsMax.first);
+  }
+  console.log(`${sums.passed} passed, ${sums.failed} failed`);
+  return sums.failed === 0 ? 0 : 1;
 }
+
+function describeSpeed(
+  sums: { readonly virtualMs: number; readonly answers: number; readonly cpuMs: number },
+  wallMs: number,
+): string {
+  const { virtualMs, answers, cpuMs } = sums;
+  const seconds = (ms: number): string => (ms / 1000).toFixed(0);
+  return (
+    `${seconds(virtualMs)} virtual seconds in ${seconds(wallMs)} s, ${seconds(cpuMs)} s of processor time: ` +
+    `${(virtualMs / cpuMs).toFixed(1)} virtual seconds a second of one core, ` +
+    `${((answers * 1000) / virtualMs).toFixed(0)} answers a virtual second`
+  );
+}
+
+/** A worker's run. */
+async function runForParent(seed: number, overrides: Overrides): Promise<SeedReport> {
+  const startedAt = performance.now();
+  const cpuBefore = process.cpuUsage();
+  const result = await simulate(drawOptions(seed, overrides));
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return {
+    seed,
+    failed: result.violation !== undefined,
+    text: describeRun(result, overrides, performance.now() - startedAt),
+    virtualMs: result.virtualMs,
+    answers: result.answers,
+    cpuMs: (user + system) / 1000,
+  };
 
 /** Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all. */
 async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: number): Promise<number> {
@@ -125,35 +170,6 @@ async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: numbe
   return 0;
 }
 
-function runChild(args: readonly string[], totals: { passed: number; failed: number }): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    let rest = "";
-    let summed = false;
-    child.stdout.on("data", (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const sum = /^(\d+) passed, (\d+) failed$/.exec(line);
-        if (sum === null) console.log(line);
-        else {
-          summed = true;
-          totals.passed += Number(sum[1]);
-          totals.failed += Number(sum[2]);
-        }
-      }
-    });
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (!summed) {
-        console.log(`a process ended with ${code} before it was done`);
-        totals.failed++;
-      }
-      resolve();
-    });
-  });
 }
 
 /** True when the run failed. */
@@ -164,20 +180,20 @@ async function timed(
 ): Promise<boolean> {
   const startedAt = performance.now();
   const result = await simulate(options, log);
-  printResult(result, overrides, performance.now() - startedAt);
+  console.log(describeRun(result, overrides, performance.now() - startedAt));
   return result.violation !== undefined;
 }
 
-function printResult(result: RunResult, overrides: Overrides, wallMs: number): void {
+function describeRun(result: RunResult, overrides: Overrides, wallMs: number): string {
   const { options, violation, virtualMs, entries, answers, revision, traceHash, events } = result;
   const outcome = violation === undefined ? "ok" : "FAILED";
   const counts = `${events} events ${entries} entries ${answers} answers revision ${revision}`;
   const speed = `${(virtualMs / 1000).toFixed(0)} s in ${(wallMs / 1000).toFixed(1)} s`;
-  console.log(`seed ${options.seed} ${outcome} ${speed} ${counts} trace ${traceHash.toString(16)}`);
-  if (violation === undefined) return;
-  console.log(`  ${violation}`);
-  console.log(`  ${describeOptions(options)}`);
-  console.log(`  again: ${replayCommand(options.seed, overrides)}`);
+  const lines = [`seed ${options.seed} ${outcome} ${speed} ${counts} trace ${traceHash.toString(16)}`];
+  if (violation !== undefined) {
+    lines.push(violation, describeOptions(options), `again: ${replayCommand(options.seed, overrides)}`);
+  }
+  return lines.join("\n  ");
 }
 
 process.on("unhandledRejection", (reason) => {
