@@ -116,7 +116,7 @@ async function runSeedsOn(workers: number, overrides: Overrides): Promise<number
     sums.answers += report.answers;
     sums.cpuMs += report.cpuMs;
   });
-  console.log(describeSpeed(sums, performance.now() - startedAt));
+  if (sums.virtualMs > 0) console.log(describeSpeed(sums, performance.now() - startedAt));
   if (firstFailed !== undefined && !values["no-shrink"]) {
     await shrinkAndPrint(firstFailed, overrides, shrinkRunsMax.first);
   }
@@ -152,24 +152,23 @@ async function runForParent(seed: number, overrides: Overrides): Promise<SeedRep
     cpuMs: (user + system) / 1000,
   };
 
-/** Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all. */
-async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: number): Promise<number> {
-  const log = (line: string): void => console.log(`  ${line}`);
-  const shrunk = await shrink(seed, overrides, { runsMax, log });
-  if (shrunk === undefined) {
-    console.log(`seed ${seed} does not fail`);
-    return 1;
+  /** Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all. */
+  async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: number): Promise<number> {
+    const log = (line: string): void => console.log(`  ${line}`);
+    const shrunk = await shrink(seed, overrides, { runsMax, log });
+    if (shrunk === undefined) {
+      console.log(`seed ${seed} does not fail`);
+      return 1;
+    }
+    const { violation, steps } = shrunk.run;
+    console.log(`smallest after ${shrunk.runs} runs: ${replayCommand(seed, shrunk.overrides)}`);
+    if (steps.length > 0) console.log(describeSteps(steps));
+    console.log(`  ${violation}`);
+    if (values.save !== undefined) {
+      writeFileSync(values.save, `${JSON.stringify({ seed, overrides: shrunk.overrides, violation }, undefined, 2)}\n`);
+    }
+    return 0;
   }
-  const { violation, steps } = shrunk.run;
-  console.log(`smallest after ${shrunk.runs} runs: ${replayCommand(seed, shrunk.overrides)}`);
-  if (steps.length > 0) console.log(describeSteps(steps));
-  console.log(`  ${violation}`);
-  if (values.save !== undefined) {
-    writeFileSync(values.save, `${JSON.stringify({ seed, overrides: shrunk.overrides, violation }, undefined, 2)}\n`);
-  }
-  return 0;
-}
-
 }
 
 /** True when the run failed. */

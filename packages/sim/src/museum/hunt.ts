@@ -30,7 +30,7 @@ export async function hunt(bug: Bug, { firstSeed, seedsMax, overrides = {} }: Hu
         JSON.stringify({ seconds: museumSeconds, ...overrides }),
         "--until-failure",
         "--no-shrink",
-        "--processes",
+        "--workers",
         "1",
       ],
     ]);
