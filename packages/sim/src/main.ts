@@ -151,24 +151,24 @@ async function runForParent(seed: number, overrides: Overrides): Promise<SeedRep
     answers: result.answers,
     cpuMs: (user + system) / 1000,
   };
+}
 
-  /** Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all. */
-  async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: number): Promise<number> {
-    const log = (line: string): void => console.log(`  ${line}`);
-    const shrunk = await shrink(seed, overrides, { runsMax, log });
-    if (shrunk === undefined) {
-      console.log(`seed ${seed} does not fail`);
-      return 1;
-    }
-    const { violation, steps } = shrunk.run;
-    console.log(`smallest after ${shrunk.runs} runs: ${replayCommand(seed, shrunk.overrides)}`);
-    if (steps.length > 0) console.log(describeSteps(steps));
-    console.log(`  ${violation}`);
-    if (values.save !== undefined) {
-      writeFileSync(values.save, `${JSON.stringify({ seed, overrides: shrunk.overrides, violation }, undefined, 2)}\n`);
-    }
-    return 0;
+/** Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all. */
+async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: number): Promise<number> {
+  const log = (line: string): void => console.log(`  ${line}`);
+  const shrunk = await shrink(seed, overrides, { runsMax, log });
+  if (shrunk === undefined) {
+    console.log(`seed ${seed} does not fail`);
+    return 1;
   }
+  const { violation, steps } = shrunk.run;
+  console.log(`smallest after ${shrunk.runs} runs: ${replayCommand(seed, shrunk.overrides)}`);
+  if (steps.length > 0) console.log(describeSteps(steps));
+  console.log(`  ${violation}`);
+  if (values.save !== undefined) {
+    writeFileSync(values.save, `${JSON.stringify({ seed, overrides: shrunk.overrides, violation }, undefined, 2)}\n`);
+  }
+  return 0;
 }
 
 /** True when the run failed. */
