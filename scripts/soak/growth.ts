@@ -20,6 +20,8 @@ import { option } from "../../tests/robustness/support/options.js";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "..");
 const rounds = 10;
 const maxWals = 5;
+/** A request may take 25 s, so that a busy machine does not end the run. */
+const patience = ["--heartbeat-interval", "1000", "--election-timeout", "10000"];
 /** The segment being written and the one made ready are no leftovers. */
 const segmentsMax = maxWals + 2;
 /** Of the most that the first third of the rounds needed. */
@@ -33,7 +35,7 @@ export async function run(args: string[]): Promise<{ passed: number; failed: num
   const member = await Member.start({
     name: "growth",
     command: [process.execPath, join(root, "bin/etcd")],
-    flags: ["--quota-backend-bytes", String(8 * 2 ** 30), "--max-wals", String(maxWals)],
+    flags: ["--quota-backend-bytes", String(8 * 2 ** 30), "--max-wals", String(maxWals), ...patience],
     directory,
   });
   try {

@@ -50,6 +50,13 @@ export class ShardedMap<Key, Value> {
     for (const shard of this.#shards) yield* shard.keys();
   }
 
+  /** A copy of all keys; quicker than `keys`. */
+  keyList(): Key[] {
+    const list: Key[] = [];
+    for (const shard of this.#shards) for (const key of shard.keys()) list.push(key);
+    return list;
+  }
+
   *values(): Generator<Value> {
     for (const shard of this.#shards) yield* shard.values();
   }

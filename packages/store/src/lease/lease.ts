@@ -86,5 +86,5 @@ export function deleteKey(lease: Lease, key: string): void {
 export function keysOf(lease: Lease): string[] {
   if (lease.keys === undefined) return [];
   if (typeof lease.keys === "string") return [lease.keys];
-  return [...lease.keys.keys()];
+  return lease.keys instanceof ShardedMap ? lease.keys.keyList() : [...lease.keys];
 }
