@@ -33,6 +33,11 @@ export class BatchWriter {
   #block: Uint8Array = new Uint8Array(0);
   #used = 0;
   readonly #usedSizes: number[] = [];
+  /**
+   * Copies of full blocks, to be given away: made when a block is full, since those of a large entry together would take
+   * too long for one step.
+   */
+  readonly #copies: (Uint8Array | undefined)[] = [];
   #operations = 0;
 
   /** Operations so far. */
@@ -90,13 +95,19 @@ export class BatchWriter {
 
   /** Copies of the operations before a place, which may be given to another thread; views stay valid. */
   copyUpTo(end: BatchPlace): readonly Uint8Array[] {
-    return this.#blocks
-      .slice(0, end.block + 1)
-      .map((block, i) => block.slice(0, i === end.block ? end.offset : (this.#usedSizes[i] ?? this.#used)));
+    return this.#blocks.slice(0, end.block + 1).map((block, i) => {
+      if (i === end.block) return block.slice(0, end.offset);
+      const copy = this.#copies[i] ?? block.slice(0, this.#usedSizes[i]);
+      this.#copies[i] = undefined;
+      return copy;
+    });
   }
 
   #addBlock(size: number): void {
-    if (this.#blocks.length > 0) this.#usedSizes.push(this.#used);
+    if (this.#blocks.length > 0) {
+      this.#usedSizes.push(this.#used);
+      this.#copies.push(this.#block.slice(0, this.#used));
+    }
     this.#fullBytes += this.#used;
     const usual = Math.min(firstBlockSizeBytes * blockGrowth ** this.#blocks.length, blockSizeBytesMax);
     this.#block = new Uint8Array(Math.max(usual, size));
