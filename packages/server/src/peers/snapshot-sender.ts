@@ -13,6 +13,7 @@ import { hexId, type LocalIdentity, requestHeaders } from "./identity.js";
 import type { PeerStatus } from "./peer-status.js";
 import { encodeMessageFrame } from "./stream-codec.js";
 import type { UrlPicker } from "./url-picker.js";
+import { v2Membership } from "./v2-membership.js";
 
 export interface SnapshotSenderPorts {
   readonly clock: Clock;
@@ -45,7 +46,7 @@ export class SnapshotSender {
     member.images
       .withImage("member", async (image) => {
         logger.log("info", "sending database snapshot", { "snapshot-index": image.index, "remote-peer-id": to });
-        await this.#post(url, message, image);
+        await this.#post(url, message, v2Membership(member.membership), image);
       })
       .then(
         () => {
@@ -65,10 +66,10 @@ export class SnapshotSender {
       );
   }
 
-  async #post(url: string, message: Message, image: DatabaseImage): Promise<void> {
+  async #post(url: string, message: Message, data: Uint8Array, image: DatabaseImage): Promise<void> {
     const { network, local } = this.#ports;
     const { index, term, confState } = image;
-    const merged = { ...message, snapshot: { data: undefined, metadata: { index, term, confState } } };
+    const merged = { ...message, snapshot: { data, metadata: { index, term, confState } } };
     const response = await network.post({
       url: `${url}/raft/snapshot`,
       method: "POST",

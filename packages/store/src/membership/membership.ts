@@ -156,6 +156,11 @@ export class Membership {
     return true;
   }
 
+  /** Ids of members that were removed, ascending. */
+  removedIds(): readonly bigint[] {
+    return [...this.#removed].sort((a, b) => (a < b ? -1 : 1));
+  }
+
   /** `3.7.0`; undefined until the first leader has decided it. */
   clusterVersion(): string | undefined {
     return this.#clusterVersion;
