@@ -1,26 +1,65 @@
 /**
- * Power cuts of the real member under load, and of a smaller process that writes a log and a database.
+ * Power cuts of the real member under load and defragmentations, and of a smaller process that writes a log and a database;
+ * members whose n-th sync fails, or whose disk is full from the n-th write on; and power cuts of a member whose syncs do
+ * nothing, which must be seen to lose data.
  *
- *   node build/scripts/soak.js power-loss [--member-cuts 500] [--cuts 1000] [--seed 1]
+ *   node build/scripts/soak.js power-loss [--member-cuts 500] [--cuts 1000] [--failures 100] [--seed 1]
  *
  * Of the smaller process, each seed decides on one to four lives, each but the last killed at some operation or stopped by a sync that fails,
  * and cuts the power 25 times in the log of what they did. Needs gcc.
  */
 
 import { Lives } from "../../tests/robustness/support/lives.js";
-import { cutMember } from "../../tests/robustness/support/member-faults.js";
+import { cutMember, failDisk } from "../../tests/robustness/support/member-faults.js";
 import { option } from "../../tests/robustness/support/options.js";
 import { seededDraw } from "../../tests/robustness/support/random.js";
 
 const cutsPerSeed = 25;
 
 const memberCutsPerRun = 50;
+const writesOfNewDatabase = 10;
 
 export async function run(args: string[]): Promise<{ passed: number; failed: number }> {
   const seed = option(args, "--seed", 1);
-  const member = await cutMembers(option(args, "--member-cuts", 500), seed);
-  const writer = await cutWriters(option(args, "--cuts", 1000), seed);
-  return { passed: member.passed + writer.passed, failed: member.failed + writer.failed };
+  const failures = option(args, "--failures", 100);
+  const results = [
+    await cutWithoutSync(seed),
+    await failDisks(failures, "failSync"),
+    await failDisks(failures, "fullAt"),
+    await cutMembers(option(args, "--member-cuts", 500), seed),
+    await cutWriters(option(args, "--cuts", 1000), seed),
+  ];
+  return {
+    passed: results.reduce((sum, { passed }) => sum + passed, 0),
+    failed: results.reduce((sum, { failed }) => sum + failed, 0),
+  };
+}
+
+/** The test of this test. */
+async function cutWithoutSync(seed: number): Promise<{ passed: number; failed: number }> {
+  let lost = 0;
+  const shim = { noSync: true };
+  await cutMember({
+    count: 20,
+    draw: seededDraw(seed),
+    shim,
+    report: (_, wrong) => (lost += wrong.length > 0 ? 1 : 0),
+  });
+  console.log(`without syncs: ${lost} of 20 cuts lost something, as they must`);
+  return lost > 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+async function failDisks(count: number, fault: "failSync" | "fullAt"): Promise<{ passed: number; failed: number }> {
+  let failed = 0;
+  for (let number = 1; number <= count; number++) {
+    // LMDB's library crashes the process when a new file's first pages are refused: a probe file is written before them.
+    const at = fault === "fullAt" && number > 1 ? number + writesOfNewDatabase : number;
+    const wrong = await failDisk({ [fault]: at });
+    if (wrong.length > 0) failed++;
+    for (const text of wrong) console.log(`${fault} ${at}: ${text}`);
+  }
+  console.log(`${fault} 1 to ${count}: ${count - failed} passed, ${failed} failed`);
+  return { passed: count - failed, failed };
 }
 
 async function cutMembers(cuts: number, firstSeed: number): Promise<{ passed: number; failed: number }> {

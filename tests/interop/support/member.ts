@@ -175,6 +175,12 @@ export class Member {
     return performance.now() - startedMs;
   }
 
+  /** Waits until the process has ended by itself; the end of what it wrote. */
+  async ended(): Promise<string> {
+    await this.#exited;
+    return this.logTail();
+  }
+
   /** Sends SIGTERM, or SIGKILL when `force`, and waits for the end. */
   async stop(options: { force?: boolean } = {}): Promise<void> {
     const child = this.#child;

@@ -6,6 +6,8 @@
  *   SHIM_DIRECTORY  absolute path without symbolic links; files named lock.mdb are ignored (a shared memory map)
  *   SHIM_LOG        file the log is appended to; outside the directory
  *   SHIM_FAIL_SYNC  n: the n-th sync of a file in this process fails with EIO and does nothing; 0 or unset = none
+ *   SHIM_NO_SYNC    1: no sync of a file happens or is logged, though all succeed: a test that does not fail then sees nothing
+ *   SHIM_FULL_AT    n: the n-th write to a file in this process and all later ones fail with ENOSPC; 0 or unset = none
  *   SHIM_HOLD_MS    milliseconds every sync of a file takes longer
  *   SHIM_KILL_AT    n: the process is killed as soon as its n-th record is logged; 0 or unset = never
  *
@@ -53,6 +55,9 @@ static size_t directory_length;
 static int log_fd = -1;
 static int fail_sync;
 static int hold_ms;
+static int no_sync;
+static int full_at;
+static int writes;
 static int kill_at;
 static int records;
 static int syncs;
@@ -73,6 +78,9 @@ __attribute__((constructor)) static void start(void) {
   fail_sync = fail ? atoi(fail) : 0;
   hold_ms = hold ? atoi(hold) : 0;
   kill_at = die ? atoi(die) : 0;
+  const char *none = getenv("SHIM_NO_SYNC"), *full = getenv("SHIM_FULL_AT");
+  no_sync = none ? atoi(none) : 0;
+  full_at = full ? atoi(full) : 0;
   log_fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   sync_numbers = (int64_t)getpid() << 32;
 }
@@ -190,10 +198,20 @@ static void wrote(int fd, ssize_t written, const struct iovec *data, int count, 
   record(WRITE, flags, path, NULL, inode_of_fd(fd), offset, data, count, (size_t)written);
 }
 
+/* Whether the disk is full for a write to this file. */
+static int is_full(int fd) {
+  char path[PATH_MAX];
+  if (full_at == 0 || log_fd < 0 || !path_of_fd(fd, path)) return 0;
+  if (__atomic_add_fetch(&writes, 1, __ATOMIC_SEQ_CST) < full_at) return 0;
+  errno = ENOSPC;
+  return 1;
+}
+
 /* Where a write without an offset has put its bytes. */
 static off_t written_at(int fd, ssize_t written) { return lseek(fd, 0, SEEK_CUR) - written; }
 
 ssize_t write(int fd, const void *bytes, size_t size) {
+  if (is_full(fd)) return -1;
   ssize_t written = syscall(SYS_write, fd, bytes, size);
   if (log_fd >= 0 && written > 0) {
     char path[PATH_MAX];
@@ -204,6 +222,7 @@ ssize_t write(int fd, const void *bytes, size_t size) {
 }
 
 ssize_t writev(int fd, const struct iovec *data, int count) {
+  if (is_full(fd)) return -1;
   ssize_t written = syscall(SYS_writev, fd, data, count);
   if (log_fd >= 0 && written > 0) {
     char path[PATH_MAX];
@@ -214,6 +233,7 @@ ssize_t writev(int fd, const struct iovec *data, int count) {
 
 #define PWRITE(name) \
   ssize_t name(int fd, const void *bytes, size_t size, off_t offset) { \
+    if (is_full(fd)) return -1; \
     ssize_t written = syscall(SYS_pwrite64, fd, bytes, size, offset); \
     struct iovec data = {(void *)bytes, size}; \
     if (log_fd >= 0) wrote(fd, written, &data, 1, offset); \
@@ -224,6 +244,7 @@ PWRITE(pwrite64)
 
 #define PWRITEV(name) \
   ssize_t name(int fd, const struct iovec *data, int count, off_t offset) { \
+    if (is_full(fd)) return -1; \
     NEXT(name); \
     ssize_t written = real(fd, data, count, offset); \
     if (log_fd >= 0) wrote(fd, written, data, count, offset); \
@@ -248,6 +269,7 @@ static int synced(int fd, long call) {
   if (log_fd < 0 || !path_of_fd(fd, path)) return (int)syscall(call, fd);
   struct stat status;
   int is_file = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  if (is_file && no_sync) return 0;
   int64_t number = __atomic_add_fetch(&sync_numbers, 1, __ATOMIC_SEQ_CST);
   record(SYNC_BEGIN, 0, path, NULL, status.st_ino, number, NULL, 0, 0);
   if (is_file && hold_ms > 0) usleep((useconds_t)hold_ms * 1000);

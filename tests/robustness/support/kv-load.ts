@@ -36,6 +36,8 @@ export class KvLoad {
   #agent = new Agent({ keepAlive: true });
   #stopping = false;
   #running: Promise<unknown> = Promise.resolve();
+  /** Defragmentations that ended well. */
+  defragmentations = 0;
 
   constructor(options: KvLoadOptions) {
     this.#options = options;
@@ -51,11 +53,11 @@ export class KvLoad {
     return this.#writers.reduce((sum, writer) => sum + writer.acknowledged.length, 0);
   }
 
-  /** Begins to put; each writer ends with its first failure. */
+  /** Begins to put, and to defragment again and again; each ends with its first failure. */
   start(): void {
     this.#stopping = false;
     this.#agent = new Agent({ keepAlive: true });
-    this.#running = Promise.all(this.#writers.map((writer) => this.#write(writer)));
+    this.#running = Promise.all([...this.#writers.map((writer) => this.#write(writer)), this.#defragment()]);
   }
 
   /** Ends after the puts under way. */
@@ -95,6 +97,17 @@ export class KvLoad {
       }
     }
     return wrong;
+  }
+
+  async #defragment(): Promise<void> {
+    while (!this.#stopping) {
+      try {
+        await post(this.#agent, this.#options.port, "/v3/maintenance/defragment", {});
+        this.defragmentations++;
+      } catch {
+        return;
+      }
+    }
   }
 
   async #write(writer: Writer): Promise<void> {

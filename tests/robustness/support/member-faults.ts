@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { freePort, Member } from "../../interop/support/member.js";
 import { type Draw, PowerLoss, readShimLog } from "../power-loss.js";
 import { KvLoad } from "./kv-load.js";
-import { repository, shimEnvironment } from "./shim.js";
+import { repository, type ShimOptions, shimEnvironment } from "./shim.js";
 
 export interface FaultOptions {
   /** Kills, or cuts. */
@@ -14,12 +14,16 @@ export interface FaultOptions {
   readonly draw: Draw;
   /** Called after each with what was wrong. */
   readonly report: (number: number, wrong: readonly string[]) => void;
+  /** Faults of the disk besides the cuts; with `noSync` something is expected to be wrong. */
+  readonly shim?: Pick<ShimOptions, "noSync">;
 }
 
 const launcher = ["node", join(repository, "bin/etcd")];
 /** Small, so that segments are cut, released and purged all the time. */
 const memberFlags = ["--snapshot-count", "200", "--max-wals", "2"];
 const loadMsMax = 400;
+/** Milliseconds that a member is given to meet the failure of its disk. */
+const failureMsMax = 3000;
 const bootAttemptsMax = 10;
 
 /** Kills the member `count` times under load; after each start everything acknowledged so far must be there. */
@@ -70,7 +74,7 @@ export async function cutMember(options: FaultOptions): Promise<void> {
   const log = join(root, "shim.log");
   mkdirSync(watched, { mode: 0o700 });
   const clientPort = await freePort();
-  const variables = Object.entries(shimEnvironment({ directory: watched, log })).map(
+  const variables = Object.entries(shimEnvironment({ directory: watched, log, ...options.shim })).map(
     ([name, value]) => `${name}=${value}`,
   );
   try {
@@ -107,9 +111,51 @@ export async function cutMember(options: FaultOptions): Promise<void> {
       rmSync(left, { recursive: true, force: true });
       cpSync(pristine, left, { recursive: true });
       const wrong = await bootLeft(left, clientPort, load, loss.timeNs);
-      options.report(i + 1, wrong.length === 0 ? [] : [...wrong, `what was left is kept in ${keep(pristine)}`]);
+      const isKept = wrong.length > 0 && options.shim === undefined;
+      options.report(i + 1, isKept ? [...wrong, `what was left is kept in ${keep(pristine)}`] : wrong);
     }
     await member.close();
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Runs a member under load on a disk that fails it, by a sync or by being full, and boots it on a good disk; what is wrong.
+ * A defragmentation may meet the failure instead: then the member goes on, and is killed after a while.
+ */
+export async function failDisk(shim: Pick<ShimOptions, "failSync" | "fullAt">): Promise<readonly string[]> {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-disk-")));
+  const watched = join(root, "data");
+  mkdirSync(watched, { mode: 0o700 });
+  const clientPort = await freePort();
+  const environment = shimEnvironment({ directory: watched, log: join(root, "shim.log"), ...shim });
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const load = new KvLoad({ port: clientPort, writers: 16, paddingMax: 2000 });
+  const flags = [...memberFlags, "--data-dir", watched];
+  try {
+    let log: string | undefined;
+    try {
+      const member = await Member.start({
+        name: "cut",
+        command: ["env", ...variables, ...launcher],
+        flags,
+        clientPort,
+      });
+      load.start();
+      log = await Promise.race([member.ended(), delay(failureMsMax)]);
+      await member.stop({ force: true });
+      await load.stop();
+      await member.close();
+    } catch (error) {
+      // It could not even start.
+      log = error instanceof Error ? error.message : String(error);
+    }
+    const fatal = log?.split("\n").filter((line) => line.includes('"level":"fatal"'));
+    const code = shim.failSync === undefined ? "ENOSPC" : "EIO";
+    const isSaid = fatal === undefined || (fatal.length === 1 && fatal[0]?.includes(code) === true);
+    const wrong = isSaid ? [] : [`it does not say why it ended: ${log}`];
+    return [...wrong, ...(await bootLeft(watched, clientPort, load, process.hrtime.bigint()))];
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
@@ -141,6 +187,6 @@ async function bootLeft(left: string, clientPort: number, load: KvLoad, timeNs: 
   }
 }
 
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function delay(ms: number): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), ms));
 }

@@ -13,6 +13,10 @@ export interface ShimOptions {
   readonly log: string;
   /** Number of the sync in each process that fails with EIO; 0 = none. */
   readonly failSync?: number;
+  /** Syncs of files do nothing, though they succeed. */
+  readonly noSync?: boolean;
+  /** Number of the write in each process from which on the disk is full; 0 = never. */
+  readonly fullAt?: number;
   /** Milliseconds every sync takes longer. */
   readonly holdMs?: number;
   /** The process is killed when it has logged as many operations; 0 = never. */
@@ -26,6 +30,8 @@ export function shimEnvironment(options: ShimOptions): Record<string, string> {
     SHIM_DIRECTORY: realpathSync(options.directory),
     SHIM_LOG: options.log,
     SHIM_FAIL_SYNC: `${options.failSync ?? 0}`,
+    SHIM_NO_SYNC: options.noSync === true ? "1" : "0",
+    SHIM_FULL_AT: `${options.fullAt ?? 0}`,
     SHIM_HOLD_MS: `${options.holdMs ?? 0}`,
     SHIM_KILL_AT: `${options.killAt ?? 0}`,
     UV_USE_IO_URING: "0",

@@ -6,7 +6,7 @@
  * iterator outlives `scan`, as an open one would keep its own.
  */
 
-import { closeSync, fsyncSync, openSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -28,6 +28,9 @@ const keySizeMax = 1978;
 const mapSizeBytes = 2 ** 40;
 const maxDbs = 16;
 const dataFile = "data.mdb";
+const probeFile = "probe";
+/** More than the first pages of a database take. */
+const probeBytes = 256 * 1024;
 
 /** A value that is handed out as it lies in lmdb-js's own buffer, with its length beside. */
 interface RawValue {
@@ -56,6 +59,7 @@ const tableOptions: RootDatabaseOptions = { keyEncoder: rawKeyEncoder, encoder: 
 export function openLmdbDatabase(directory: string, options: DatabaseOptions = {}): Database {
   const mapSize = options.mapSizeBytes ?? mapSizeBytes;
   try {
+    if (!existsSync(join(directory, dataFile))) probeSpace(join(directory, probeFile));
     // `noSubdir`: a name with a dot would be taken for a file.
     const root = open<RawValue, Uint8Array>(directory, { ...tableOptions, noSubdir: false, maxDbs, mapSize });
     const tables = tableNames.map((name) => root.openDB<RawValue, Uint8Array>(name, tableOptions));
@@ -63,6 +67,16 @@ export function openLmdbDatabase(directory: string, options: DatabaseOptions = {
     return new LmdbDatabase(directory, mapSize, root, tables);
   } catch (error) {
     throw databaseError("open", directory, error);
+  }
+}
+
+/** lmdb-js crashes the process when a full disk does not take the first pages of a new file. */
+function probeSpace(path: string): void {
+  try {
+    writeFileSync(path, new Uint8Array(probeBytes), { mode: 0o600 });
+    syncFile(path);
+  } finally {
+    rmSync(path, { force: true });
   }
 }
 
