@@ -10,6 +10,7 @@
 import { decodeConfChange } from "@etcd-ts/api/raftpb";
 import { type ConfChange, type ConfState, type Entry, EntryType } from "@etcd-ts/raft";
 import {
+  type ApplyOptions,
   type Backend,
   type Membership,
   type MembershipEffect,
@@ -61,6 +62,8 @@ const entryUnits = 3;
 
 export class Applier {
   readonly #ports: ApplierPorts;
+  /** One object for all entries: `shouldApply` is an entry's, `nowMs` of the turn. */
+  readonly #options: { -readonly [Key in keyof ApplyOptions]: ApplyOptions[Key] };
   readonly #batches: Batch[] = [];
   #index: number;
   #term: number;
@@ -76,6 +79,7 @@ export class Applier {
     start: { readonly index: number; readonly term: number; readonly confState: ConfState },
   ) {
     this.#ports = ports;
+    this.#options = { shouldApply: true, wantsResult: (id) => ports.wantsResult(id), nowMs: 0 };
     this.#index = start.index;
     this.#term = start.term;
     this.#confState = start.confState;
@@ -138,6 +142,7 @@ export class Applier {
 
   #run(): void {
     let units = unitsPerTurn;
+    this.#options.nowMs = this.#ports.clock.now();
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
       while (batch.next < batch.entries.length) {
         if (this.#stopped || this.#paused) return;
@@ -184,15 +189,9 @@ export class Applier {
   }
 
   #applyNormal(entry: Entry, shouldApply: boolean, units: number): boolean {
-    const { machine, clock, wantsResult } = this.#ports;
-    const data = entry.data ?? noBytes;
-    const outcome = machine.busy
-      ? machine.resume(units)
-      : machine.apply(
-          { index: entry.index, term: entry.term, data },
-          { shouldApply, wantsResult, nowMs: clock.now() },
-          units,
-        );
+    const { machine } = this.#ports;
+    this.#options.shouldApply = shouldApply;
+    const outcome = machine.busy ? machine.resume(units) : machine.apply(entry, this.#options, units);
     if (outcome === undefined) return false;
     if (outcome.kind === "empty") this.#ports.termBegan();
     else if (outcome.kind !== "skipped") this.#ports.settle(machine.requestId, outcome);

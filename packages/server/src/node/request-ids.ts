@@ -10,17 +10,16 @@
  * Source: etcd pkg/idutil.
  */
 
-const suffixBits = 48n;
 const suffixBound = 2 ** 48;
+/** An id being put together or taken apart: shifting and masking would make several bigints of one. */
+const scratch = new DataView(new ArrayBuffer(8));
 
 export class RequestIds {
-  readonly #prefix: bigint;
-  readonly #prefixLow16: number;
+  readonly #prefix: number;
   #suffix: number;
 
   constructor(memberId: bigint, startTimeMs: number) {
-    this.#prefixLow16 = Number(memberId & 0xffffn);
-    this.#prefix = (memberId & 0xffffn) << suffixBits;
+    this.#prefix = Number(memberId & 0xffffn);
     this.#suffix = (Math.floor(startTimeMs) % 2 ** 40) * 256;
   }
 
@@ -35,12 +34,17 @@ export class RequestIds {
   }
 
   full(suffix: number): bigint {
-    return this.#prefix | BigInt(suffix);
+    scratch.setUint16(0, this.#prefix);
+    scratch.setUint16(2, Math.floor(suffix / 2 ** 32));
+    scratch.setUint32(4, suffix);
+    return scratch.getBigUint64(0);
   }
 
   /** The suffix of an id that this member made; undefined for another member's. */
   suffixOf(id: bigint): number | undefined {
-    return Number(id >> suffixBits) === this.#prefixLow16 ? Number(id & 0xffff_ffff_ffffn) : undefined;
+    scratch.setBigUint64(0, id);
+    if (scratch.getUint16(0) !== this.#prefix) return undefined;
+    return scratch.getUint16(2) * 2 ** 32 + scratch.getUint32(4);
   }
 
   /** A lease id: a request id without its sign bit, never 0. */

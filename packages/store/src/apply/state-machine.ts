@@ -24,6 +24,7 @@ import {
   decodeTxnRequest,
   PutRequestSpans,
   scanPutRequest,
+  type TxnRequest,
 } from "@etcd-ts/api/etcdserverpb";
 import {
   decodeClusterMemberAttrSetRequest,
@@ -34,19 +35,24 @@ import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
 import { Budget, compareKeys, sortTask, type Task } from "../mvcc/budget.js";
 import type { Mvcc } from "../mvcc/mvcc.js";
+import { intervalOf } from "../mvcc/range.js";
 import type { WriteTxn } from "../mvcc/write-txn.js";
 import { executePut, mayBeRefused, refusePut } from "../txn/execute-put.js";
-import { executeDelete, txnTask } from "../txn/execute-txn.js";
+import { runSmallTxn, type TxnPorts, txnTask } from "../txn/execute-txn.js";
+import type { Refused, TxnResult } from "../txn/outcome.js";
 import { type Applied, readApplied } from "./applied.js";
 import type { DoneOutcome, Outcome } from "./outcome.js";
 import { type AlarmTable, type AuthPort, type LeaseTable, type MembershipTable, noAuth } from "./ports.js";
 import { costOfKeyValue, costOfLeaseGrant, costOfTxn, type Quota } from "./quota.js";
 
-/** A normal entry of the raft log. `data` is an InternalRaftRequest, or empty; it is read until there is an outcome. */
+/**
+ * A normal entry of the raft log. `data` is an InternalRaftRequest; empty or undefined it is a new leader's. It is read until
+ * there is an outcome.
+ */
 export interface AppliedEntry {
   readonly index: number;
   readonly term: number;
-  readonly data: Uint8Array;
+  readonly data: Uint8Array | undefined;
 }
 
 export interface ApplyOptions {
@@ -80,6 +86,7 @@ interface Running {
 /** What deleting one of a lease's keys costs: finding it in the index and in the lessor, and its tombstone. */
 const revokeUnits = 4;
 
+const noBytes = new Uint8Array(0);
 const empty: Outcome = { kind: "empty" };
 const skipped: Outcome = { kind: "skipped" };
 
@@ -149,13 +156,14 @@ export class StateMachine {
   apply(entry: AppliedEntry, options: ApplyOptions, budget: number): Outcome | undefined {
     assert(!this.busy, "one entry is applied at a time");
     this.#span.id = 0n;
-    if (!options.shouldApply) return entry.data.length === 0 ? empty : skipped;
+    const { data = noBytes } = entry;
+    if (!options.shouldApply) return data.length === 0 ? empty : skipped;
     assert(entry.index > this.#applied.index, "entries are applied in order, each once");
-    if (entry.data.length === 0) return this.#finish(entry.index, entry.term, empty);
-    scanInternalRequest(entry.data, 0, entry.data.length, this.#span);
+    if (data.length === 0) return this.#finish(entry.index, entry.term, empty);
+    scanInternalRequest(data, 0, data.length, this.#span);
     assert(this.#span.id !== 0n, "an entry carries the id of its request");
     this.#budget.left = budget;
-    const dispatched = this.#dispatch(entry, options);
+    const dispatched = this.#dispatch(data, entry.index, options);
     if ("kind" in dispatched) return this.#finish(entry.index, entry.term, dispatched);
     this.#running = { index: entry.index, term: entry.term, task: dispatched };
     return this.resume(budget);
@@ -198,10 +206,10 @@ export class StateMachine {
     return outcome;
   }
 
-  #begin(): WriteTxn {
+  readonly #begin = (): WriteTxn => {
     this.#txn = this.#mvcc.begin();
     return this.#txn;
-  }
+  };
 
   #refuse(reason: Reason): Outcome {
     return { kind: "refused", reason, revision: this.#mvcc.currentRevision(), completion: undefined };
@@ -211,8 +219,7 @@ export class StateMachine {
     return { kind, revision: this.#mvcc.currentRevision() };
   }
 
-  #dispatch(entry: AppliedEntry, options: ApplyOptions): Outcome | Task<Outcome> {
-    const { data } = entry;
+  #dispatch(data: Uint8Array, index: number, options: ApplyOptions): Outcome | Task<Outcome> {
     const { field, start, end } = this.#span;
     assert(field !== undefined, "an entry carries a request that this version knows");
     if (corruptRefuses.has(field) && this.#alarms.has(AlarmType.CORRUPT)) return this.#refuse("corrupt");
@@ -250,7 +257,7 @@ export class StateMachine {
         return this.#done("downgradeVersionTest");
       default:
         if (authReads.has(field) && !options.wantsResult(this.#span.id)) return skipped;
-        return this.#authEntry(field, entry);
+        return this.#authEntry(field, data, index);
     }
   }
 
@@ -285,7 +292,9 @@ export class StateMachine {
     const request = decodeDeleteRangeRequest(data, start, end);
     const reason = this.#auth.refuseDeleteRange(this.#span, request);
     if (reason !== undefined) return this.#refuse(reason);
-    return executeDelete(this.#begin(), request, this.#budget);
+    const interval = intervalOf(request.key, request.rangeEnd);
+    if (interval.point) return this.#begin().deletePoint(interval.lo, request);
+    return this.#begin().deleteTask(interval, request, this.#budget);
   }
 
   #transaction(data: Uint8Array, start: number, end: number, wantsResult: boolean): Outcome | Task<Outcome> {
@@ -298,15 +307,19 @@ export class StateMachine {
     const ports = {
       before: this.#mvcc.view(),
       leases: this.#leases,
-      begin: () => this.#begin(),
+      begin: this.#begin,
       wantsResult,
       budget: this.#budget,
     };
-    return this.#finishTxn(txnTask(request, ports), allowed);
+    const result = runSmallTxn(request, ports);
+    return result === undefined ? this.#txnTask(request, ports, allowed) : this.#txnOutcome(result, allowed);
   }
 
-  *#finishTxn(task: ReturnType<typeof txnTask>, allowed: boolean): Task<Outcome> {
-    const result = yield* task;
+  *#txnTask(request: TxnRequest, ports: TxnPorts, allowed: boolean): Task<Outcome> {
+    return this.#txnOutcome(yield* txnTask(request, ports), allowed);
+  }
+
+  #txnOutcome(result: TxnResult | Refused, allowed: boolean): Outcome {
     if (result.kind === "refused") return this.#refuse(result.reason);
     return allowed ? result : this.#refuse("noSpace");
   }
@@ -380,10 +393,10 @@ export class StateMachine {
     return this.#done("clusterMemberAttrSet");
   }
 
-  #authEntry(field: InternalField, entry: AppliedEntry): Outcome {
+  #authEntry(field: InternalField, bytes: Uint8Array, index: number): Outcome {
     const { start, end } = this.#span;
     const sender = this.#span;
-    const result = this.#auth.apply({ field, bytes: entry.data, start, end, index: entry.index, sender });
+    const result = this.#auth.apply({ field, bytes, start, end, index, sender });
     if (result.kind === "refused") return this.#refuse(result.reason);
     return { kind: "auth", revision: this.#mvcc.currentRevision(), response: result.response };
   }

@@ -115,7 +115,8 @@ const noBytes = new Uint8Array(0);
 /** Up to this size the buffer of reads at once is kept for the next one. */
 const scratchBytesMax = 1 << 20;
 
-function isPlainGet(request: RangeRequest): boolean {
+/** Whether a request reads one key, as it is. */
+export function isPlainGet(request: RangeRequest): boolean {
   return request.rangeEnd.length === 0 && wantsWholeRecords(request);
 }
 

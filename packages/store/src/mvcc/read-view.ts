@@ -2,6 +2,7 @@
  * The store at one revision, for readers. Inside an unpublished transaction that revision may be the transaction's own.
  */
 
+import { latin1FromBytes } from "@etcd-ts/api";
 import type { Budget, Task } from "./budget.js";
 import { ByteArena } from "./byte-arena.js";
 import type { KeyIndex, Located } from "./key-index.js";
@@ -12,6 +13,7 @@ import {
   type ReadBounds,
   type RefusedRange,
   rangeTask,
+  readPoint,
   visitLive,
 } from "./range.js";
 import { recordChunkTag } from "./record.js";
@@ -42,6 +44,13 @@ export class ReadView implements ReadBounds {
     const arena = new ByteArena();
     this.#records.append(this.#index.located, arena, recordChunkTag);
     return arena.view();
+  }
+
+  /** Reads one key as a range (`isPlainGet`); `kvs` belongs to the caller. */
+  getCopy(request: Pick<RangeRequest, "key" | "revision">): RangeResult | RefusedRange {
+    const asked = { key: latin1FromBytes(request.key), revision: request.revision };
+    const result = readPoint(this.#index, this.#records, this, asked);
+    return result.kind === "range" ? { ...result, kvs: result.kvs.slice() } : result;
   }
 
   /** Where the index finds `key`; undefined when it is not live. Overwritten by the next call. */

@@ -162,6 +162,7 @@ export class WriteTxn {
 
   /** Deletes the live keys of an interval, in key order. */
   *deleteTask(interval: KeyInterval, options: { readonly prevKv: boolean }, budget: Budget): Task<DeleteResult> {
+    if (interval.point) return this.deletePoint(interval.lo, options);
     const readRevision = this.currentRevision;
     const prevKvs = new ByteArena();
     let deleted = 0;
@@ -172,13 +173,24 @@ export class WriteTxn {
       deleted++;
       return true;
     };
-    if (interval.point) {
-      const slot = this.#index.slotOf(interval.lo);
-      if (slot >= 0 && this.#index.locate(slot, readRevision)) deleteOne(interval.lo, slot);
-    } else {
-      yield* visitLive(this.#index, interval, readRevision, budget, deleteOne);
-    }
+    yield* visitLive(this.#index, interval, readRevision, budget, deleteOne);
     return { kind: "deleteRange", revision: this.currentRevision, deleted, prevKvs: prevKvs.view() };
+  }
+
+  /** Deletes one key if it is live, as a range of one. */
+  deletePoint(key: string, options: { readonly prevKv: boolean }): DeleteResult {
+    const slot = this.#index.slotOf(key);
+    if (slot < 0 || !this.#index.locate(slot, this.currentRevision)) {
+      return { kind: "deleteRange", revision: this.currentRevision, deleted: 0, prevKvs: noBytes };
+    }
+    let prevKvs: Uint8Array = noBytes;
+    if (options.prevKv) {
+      const arena = new ByteArena();
+      this.#records.append(this.#index.located, arena, prevKvsTag);
+      prevKvs = arena.view();
+    }
+    this.#tombstone(key, slot);
+    return { kind: "deleteRange", revision: this.currentRevision, deleted: 1, prevKvs };
   }
 
   /** Deletes one key if it is live: what revoking a lease does to each of its keys. */

@@ -94,6 +94,8 @@ interface Touched {
 }
 
 function checkOverlaps(ops: readonly RequestOp[]): Reason | undefined {
+  // What most transactions do: a single operation has nothing to overlap with.
+  if (ops.length === 0 || (ops.length === 1 && ops[0]?.request?.kind !== "requestTxn")) return undefined;
   return touchedBy(ops) === undefined ? "duplicateKey" : undefined;
 }
 

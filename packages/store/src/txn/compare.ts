@@ -2,7 +2,7 @@
  * The comparisons of a transaction. Source: server/etcdserver/txn/txn.go `applyCompare`.
  */
 
-import { compareBytes } from "@etcd-ts/api";
+import { compareBytes, isSingleKey, latin1FromBytes } from "@etcd-ts/api";
 import { type Compare, Compare_CompareResult, Compare_CompareTarget } from "@etcd-ts/api/etcdserverpb";
 import type { Budget, Task } from "../mvcc/budget.js";
 import type { Located } from "../mvcc/key-index.js";
@@ -14,11 +14,8 @@ const noBytes = new Uint8Array(0);
 
 /** Whether every live key of the comparison's range satisfies it; a range without keys is compared as zeros. */
 export function* compareTask(view: ReadView, compare: Compare, budget: Budget): Task<boolean> {
+  if (isSingleKey(compare.rangeEnd)) return compareKey(view, compare);
   const interval = intervalOf(compare.key, compare.rangeEnd);
-  if (interval.point) {
-    const at = view.locate(interval.lo);
-    return at === undefined ? holdsWithoutKey(compare) : holds(compare, signOf(view, compare, at));
-  }
   let found = false;
   let holdsForAll = true;
   yield* view.visitTask(interval, budget, (_key, at) => {
@@ -27,6 +24,12 @@ export function* compareTask(view: ReadView, compare: Compare, budget: Budget): 
     return holdsForAll;
   });
   return found ? holdsForAll : holdsWithoutKey(compare);
+}
+
+/** The comparison of a single key. */
+export function compareKey(view: ReadView, compare: Compare): boolean {
+  const at = view.locate(latin1FromBytes(compare.key));
+  return at === undefined ? holdsWithoutKey(compare) : holds(compare, signOf(view, compare, at));
 }
 
 /** There is no value to compare with, so a comparison of values fails, whatever it asks. */

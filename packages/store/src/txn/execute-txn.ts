@@ -5,16 +5,18 @@
  */
 
 import type { Reason } from "@etcd-ts/api";
-import { latin1FromBytes } from "@etcd-ts/api";
-import type { RangeRequest, RequestOp, TxnRequest } from "@etcd-ts/api/etcdserverpb";
+import { isSingleKey, latin1FromBytes } from "@etcd-ts/api";
+import type { DeleteRangeRequest, RangeRequest, RequestOp, TxnRequest } from "@etcd-ts/api/etcdserverpb";
 import { assert } from "../assert.js";
 import type { Budget, Task } from "../mvcc/budget.js";
-import { intervalOf, type KeyInterval } from "../mvcc/range.js";
+import { intervalOf, isPlainGet, type KeyInterval } from "../mvcc/range.js";
 import type { ReadView } from "../mvcc/read-view.js";
 import type { DeleteResult, WriteTxn } from "../mvcc/write-txn.js";
-import { compareTask } from "./compare.js";
+import { compareKey, compareTask } from "./compare.js";
 import { executePut, type LeaseLookup, mayBeRefused, refusePut } from "./execute-put.js";
 import type { OpResult, Refused, TxnResult } from "./outcome.js";
+
+const noBytes = new Uint8Array(0);
 
 export interface TxnPorts {
   /** The store before the transaction. */
@@ -53,12 +55,82 @@ export function* txnTask(request: TxnRequest, ports: TxnPorts): Task<TxnResult |
   return { kind: "txn", revision, succeeded: chosen.succeeded, responses };
 }
 
+/** Operations and comparisons of a transaction that is run at once, at most. */
+const fewOps = 8;
+
+/**
+ * Runs a transaction on few single keys at once, with the result that `txnTask` has; undefined when it is not one, and
+ * nothing has been done then. Most are: a comparison, a put or delete, and a get if the comparison fails. The generators
+ * of a task would cost as much as all the rest of such a transaction.
+ */
+export function runSmallTxn(request: TxnRequest, ports: TxnPorts): TxnResult | Refused | undefined {
+  if (!isSmall(request)) return undefined;
+  let succeeded = true;
+  for (const compare of request.compare) {
+    succeeded = compareKey(ports.before, compare);
+    if (!succeeded) break;
+  }
+  const ops = succeeded ? request.success : request.failure;
+  const reason = refuseOps({ succeeded, ops, nested: noneNested }, ports, []);
+  if (reason !== undefined) return { kind: "refused", reason };
+  const txn = ports.begin?.();
+  const responses: OpResult[] = [];
+  for (const { request } of ops) {
+    switch (request?.kind) {
+      case "requestRange":
+        responses.push(executeGet(txn === undefined ? ports.before : txn.view(), request.value, ports));
+        break;
+      case "requestPut":
+        assert(txn !== undefined, "a transaction that puts is no read");
+        responses.push(executePut(txn, latin1FromBytes(request.value.key), request.value.value, request.value));
+        break;
+      case "requestDeleteRange":
+        assert(txn !== undefined, "a transaction that deletes is no read");
+        responses.push(txn.deletePoint(latin1FromBytes(request.value.key), request.value));
+        break;
+      default:
+        assert(false, "a small transaction has no other operations");
+    }
+  }
+  const revision = txn === undefined ? ports.before.currentRevision : txn.currentRevision;
+  return { kind: "txn", revision, succeeded, responses };
+}
+
+function isSmall({ compare, success, failure }: TxnRequest): boolean {
+  if (compare.length > fewOps || success.length > fewOps || failure.length > fewOps) return false;
+  return (
+    compare.every(({ rangeEnd }) => isSingleKey(rangeEnd)) && success.every(isOfOneKey) && failure.every(isOfOneKey)
+  );
+}
+
+function isOfOneKey({ request }: RequestOp): boolean {
+  switch (request?.kind) {
+    case "requestPut":
+      return true;
+    case "requestDeleteRange":
+      return isSingleKey(request.value.rangeEnd);
+    case "requestRange":
+      return isPlainGet(request.value);
+    default:
+      return false;
+  }
+}
+
+function executeGet(view: ReadView, request: RangeRequest, ports: TxnPorts): OpResult {
+  if (!ports.wantsResult) return unread(view);
+  const result = view.getCopy(request);
+  assert(result.kind === "range", "the revisions of a transaction's ranges were checked before");
+  return result;
+}
+
 /** A transaction whose comparisons have been made, with its nested ones in the order of their operations. */
 interface Chosen {
   readonly succeeded: boolean;
   readonly ops: readonly RequestOp[];
   readonly nested: readonly Chosen[];
 }
+
+const noneNested: readonly Chosen[] = [];
 
 function* chooseTask(request: TxnRequest, ports: TxnPorts): Task<Chosen> {
   let succeeded = true;
@@ -156,20 +228,18 @@ function* executeTask(chosen: Chosen, txn: WriteTxn | undefined, ports: TxnPorts
 }
 
 function* executeRange(view: ReadView, request: RangeRequest, ports: TxnPorts): Task<OpResult> {
-  if (!ports.wantsResult) {
-    const { currentRevision: revision } = view;
-    return { kind: "range", revision, count: 0, more: false, kvs: new Uint8Array(0), kvCount: 0, lastKey: undefined };
-  }
+  if (!ports.wantsResult) return unread(view);
   const result = yield* view.rangeTask(request, ports.budget);
   assert(result.kind === "range", "the revisions of a transaction's ranges were checked before");
   return result;
 }
 
-/** Deletes a range, alone or in a transaction. */
-export function executeDelete(
-  txn: WriteTxn,
-  request: { readonly key: Uint8Array; readonly rangeEnd: Uint8Array; readonly prevKv: boolean },
-  budget: Budget,
-): Task<DeleteResult> {
+/** What stands for the result of a range that nobody waits for. */
+function unread({ currentRevision: revision }: ReadView): OpResult {
+  return { kind: "range", revision, count: 0, more: false, kvs: noBytes, kvCount: 0, lastKey: undefined };
+}
+
+/** Deletes a range in a transaction. */
+function executeDelete(txn: WriteTxn, request: DeleteRangeRequest, budget: Budget): Task<DeleteResult> {
   return txn.deleteTask(intervalOf(request.key, request.rangeEnd), { prevKv: request.prevKv }, budget);
 }
