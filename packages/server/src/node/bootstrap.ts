@@ -53,7 +53,8 @@ import { Wal, type WalOptions } from "../wal/wal.js";
 import { type DiscoveryService, discoverMembers } from "./discovery.js";
 import { forceNewCluster } from "./force-new-cluster.js";
 import { checkLearners, checkNotBootstrapped, joinCluster } from "./join.js";
-import { type Live, Member, type PeerTransport } from "./member.js";
+import { Member } from "./member.js";
+import type { Live, PeerTransport } from "./member-parts.js";
 
 export interface OpenedMember {
   readonly member: Member;

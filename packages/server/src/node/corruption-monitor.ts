@@ -12,7 +12,7 @@ import { InternalField } from "@etcd-ts/api";
 import { encodeAlarmRequest, sizeAlarmRequest } from "@etcd-ts/api/etcdserverpb";
 import type { KeyValueHash, Mvcc, SlicedRead } from "@etcd-ts/store";
 import type { Clock, Logger, Timer } from "../env.js";
-import type { ProposalDone } from "./member.js";
+import type { ProposalDone } from "./proposals.js";
 import type { ReadDone } from "./read-index.js";
 
 /** The part of a peer's answer that is compared. */

@@ -5,170 +5,58 @@
  * Source: etcd server/etcdserver/server.go, v3_server.go.
  */
 
-import {
-  bytesFromLatin1,
-  decodeUtf8,
-  encodeInternalRequest,
-  InternalField,
-  limits,
-  type Reason,
-  sizeInternalRequest,
-} from "@etcd-ts/api";
-import {
-  encodeAlarmRequest,
-  encodeCompactionRequest,
-  encodeLeaseCheckpointRequest,
-  encodeLeaseRevokeRequest,
-  encodeResponseHeader,
-  type LeaseCheckpointInit,
-  type ResponseHeaderInit,
-  sizeAlarmRequest,
-  sizeCompactionRequest,
-  sizeLeaseCheckpointRequest,
-  sizeLeaseRevokeRequest,
-  sizeResponseHeader,
-} from "@etcd-ts/api/etcdserverpb";
+import { bytesFromLatin1, decodeUtf8, type InternalField, limits, type Reason } from "@etcd-ts/api";
 import type { ServerCall } from "@etcd-ts/grpc";
-import {
-  type ConfChange,
-  isLocalTarget,
-  type MemoryStorage,
-  type Message,
-  type RawNode,
-  type Snapshot,
-  type SoftState,
-  type Status,
-} from "@etcd-ts/raft";
+import { type ConfChange, isLocalTarget, type MemoryStorage, type Message, type Status } from "@etcd-ts/raft";
 import {
   type AlarmStore,
-  Budget,
-  type Member as ClusterMember,
   type Connections,
   computeMemberId,
   type HeaderParts,
   type Lessor,
   type Membership,
-  type MembershipEffect,
   type Mvcc,
   type Outcome,
   type Quota,
-  ResponseHeaders,
   type SlicedRead,
   type StateMachine,
   type WatchHub,
 } from "@etcd-ts/store";
-import { assert } from "../assert.js";
 import type { BufferedBackend } from "../backend/buffered-backend.js";
-import type { Database } from "../backend/database.js";
-import type { LiveDatabase } from "../backend/live-database.js";
-import type { AutoCompaction } from "../config/auto-compaction.js";
 import type { Clock, Digest, Logger, Random } from "../env.js";
 import { MeasuredLog } from "../metrics/measured.js";
-import type { MemberMetrics } from "../metrics/member-metrics.js";
-import type { Defragmentation } from "../snapshot/defragmentation.js";
+import { mirrorState } from "../metrics/mirror-state.js";
 import { ImageMaker } from "../snapshot/image-maker.js";
-import { type ReceivedSnapshots, SnapshotRefusedError } from "../snapshot/received-snapshots.js";
-import { serverVersion } from "../version.js";
-import type { Wal } from "../wal/wal.js";
+import { SnapshotRefusedError } from "../snapshot/received-snapshots.js";
+import { AnswerHeaders } from "./answer-headers.js";
 import { AppliedWaits } from "./applied-waits.js";
 import { Applier, type ConfChangeOutcome } from "./applier.js";
 import { type AutoCompactor, createAutoCompactor } from "./auto-compactor.js";
+import { BackgroundWork } from "./background-work.js";
+import { defragment } from "./defragment.js";
 import { FlushQueue } from "./flush-queue.js";
+import { Leadership } from "./leadership.js";
 import { LeaseLoop } from "./lease-loop.js";
-import { type LeaseForwarding, Leases } from "./leases.js";
+import { Leases } from "./leases.js";
 import { LogKeeper } from "./log-keeper.js";
+import type { Live, MemberParts, MemberSettings } from "./member-parts.js";
+import { OwnRequests } from "./own-requests.js";
+import { type ProposalDone, Proposals } from "./proposals.js";
 import { RaftLoop } from "./raft-loop.js";
 import { type ReadDone, ReadIndexLoop } from "./read-index.js";
-import { deadlineExceeded, proposalDropped, type Refusal } from "./refusal.js";
+import type { Refusal } from "./refusal.js";
 import { RequestIds } from "./request-ids.js";
-import { SlabAllocator } from "./slab.js";
+import { SnapshotInstaller } from "./snapshot-installer.js";
 import { Ticker } from "./ticker.js";
-import { Waiters } from "./waiters.js";
 
-/** The result of a proposal: what apply made of it, or why it never came to that. */
-export type ProposalOutcome = Outcome | { readonly kind: "failed"; readonly refusal: Refusal };
-export type ProposalDone = (outcome: ProposalOutcome) => void;
-
-export interface MemberSettings {
-  readonly heartbeatMs: number;
-  readonly electionTicks: number;
-  readonly maxRequestBytes: number;
-  readonly snapshotCount: number;
-  readonly snapshotCatchupEntries: number;
-  readonly maxWals: number;
-  /** Bytes; negative = no quota. */
-  readonly quotaBackendBytes: number;
-  readonly compactionBatchLimit: number;
-  readonly compactionSleepMs: number;
-  readonly autoCompaction: AutoCompaction;
-}
-
-/** How messages reach other members. A member without any has none. */
-export interface PeerTransport {
-  send(messages: readonly Message[]): void;
-  membershipChanged(effect: MembershipEffect): void;
-  /** A received snapshot replaced the member table. */
-  membershipReplaced(members: readonly ClusterMember[]): void;
-  /** Monotonic milliseconds since when a peer is reachable; undefined while it is not. */
-  activeSince(id: bigint): number | undefined;
-  readonly leases: LeaseForwarding;
-  /** Asks the leader to promote a learner. */
-  promote(id: bigint, done: (refusal: Refusal | undefined) => void): void;
-  stop(): void;
-}
-
-/** The backend and the database below it. */
-export interface Live {
-  readonly backend: BufferedBackend;
-  readonly database: LiveDatabase;
-}
-
-export interface MemberParts {
-  readonly clusterId: bigint;
-  readonly memberId: bigint;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly digest: Digest;
-  readonly settings: MemberSettings;
-  readonly raft: RawNode;
-  readonly log: MemoryStorage;
-  readonly wal: Wal;
-  /** Index of the last mark in the WAL. */
-  readonly markedIndex: number;
-  readonly live: Live;
-  readonly mvcc: Mvcc;
-  readonly lessor: Lessor;
-  readonly alarms: AlarmStore;
-  readonly membership: Membership;
-  readonly watchHub: WatchHub;
-  readonly machine: StateMachine;
-  readonly received: ReceivedSnapshots;
-  readonly defragmentation: Defragmentation;
-  /** What serves a database that a snapshot brought. */
-  makeLive(database: Database): Live;
-  readonly quota: Quota;
-  readonly metrics: MemberMetrics;
-  readonly transport: PeerTransport | undefined;
-  /** The member cannot go on; called once. */
-  failed(error: Error): void;
-}
-
-/** Source: etcd maxGapBetweenApplyAndCommitIndex. */
-const applyLagMax = 5000;
-/** Proposals that wait for their result. */
-const proposalsMax = 20_000;
+const snapshotComes: Refusal = { code: 14, message: "etcdserver: a snapshot of the leader replaces the database" };
 const readersMax = 100_000;
 /** Source: etcd server.go HealthInterval. */
 const healthIntervalMs = 5000;
-/** Source: etcd ErrTimeoutLeaderTransfer, which is not mapped. */
-const transferTimeout: Refusal = { code: 2, message: "etcdserver: request timed out, leader transfer took too long" };
-const snapshotComes: Refusal = { code: 14, message: "etcdserver: a snapshot of the leader replaces the database" };
 /** Source: etcd readIndexRetryTime. */
 const readRetryMs = 500;
 /** Encoded bytes of proposals in one message to raft. Source: etcd maxSizePerMsg. */
 const proposalBatchBytesMax = 1024 * 1024;
-const proposalSlabBytes = 256 * 1024;
 /** Entries kept for slow followers at most; one further behind gets a snapshot. */
 const logMemoryBytesMax = 256 * 1024 * 1024;
 /** Units (about a microsecond each) of one slice of a read that goes on over several turns. */
@@ -192,7 +80,7 @@ export class Member {
   readonly leases: Leases;
   readonly images: ImageMaker;
   readonly flushQueue: FlushQueue;
-  readonly watchHeaders: ResponseHeaders;
+  readonly headers: AnswerHeaders;
   readonly #parts: MemberParts;
   #live: Live;
   readonly #machine: StateMachine;
@@ -200,28 +88,18 @@ export class Member {
   readonly #applier: Applier;
   readonly #reads: ReadIndexLoop;
   readonly #appliedWaits = new AppliedWaits();
-  readonly #proposals = new Waiters<ProposalOutcome>(proposalsMax);
-  readonly #confChanges = new Waiters<ConfChangeOutcome>(16);
+  readonly #proposals: Proposals;
+  readonly #ownRequests: OwnRequests;
+  readonly #leadership: Leadership;
+  readonly #background: BackgroundWork;
   readonly #leaseLoop: LeaseLoop;
   readonly #logKeeper: LogKeeper;
+  readonly #installer: SnapshotInstaller;
   readonly #autoCompactor: AutoCompactor | undefined;
   readonly #ticker: Ticker;
-  readonly #leaderListeners = new Set<() => void>();
-  readonly #termListeners = new Set<() => void>();
-  readonly #slab = new SlabAllocator(proposalSlabBytes);
   #committedIndex = 0;
-  #syncing = false;
-  #compacting = false;
-  /** Snapshots that other members are sending. */
-  #receiving = 0;
-  #installing = false;
-  #raisingNoSpace: (() => void)[] | undefined;
-  /** When this member last became leader. */
-  #ledSince: number | undefined;
   #stopped = false;
   #flushAnswers: () => void = () => {};
-  #headerTerm = -1;
-  #headerParts: HeaderParts = { beforeRevision: new Uint8Array(0), afterRevision: new Uint8Array(0) };
 
   constructor(parts: MemberParts) {
     this.#parts = parts;
@@ -242,11 +120,8 @@ export class Member {
     this.#machine = parts.machine;
     this.ids = new RequestIds(parts.memberId, parts.clock.wallTime());
     this.flushQueue = new FlushQueue(parts.clock);
-    this.watchHeaders = new ResponseHeaders({
-      clusterId: parts.clusterId,
-      memberId: parts.memberId,
-      raftTerm: () => this.appliedTerm,
-    });
+    this.headers = new AnswerHeaders(parts, () => this.appliedTerm);
+    this.#background = new BackgroundWork({ ...parts, ...parts.settings });
     this.#loop = new RaftLoop({
       raft: parts.raft,
       log: parts.log,
@@ -256,22 +131,15 @@ export class Member {
       electionTimeoutMs: this.electionTimeoutMs,
       proposalBatchBytesMax,
       events: {
-        softStateChanged: (state) => this.#softStateChanged(state),
+        softStateChanged: (state) => this.#leadership.softStateChanged(state),
         readConfirmed: (context, index) => this.#reads.confirmed(context, index),
         committed: (entries, applied) => {
           this.#committedIndex = entries.at(-1)?.index ?? this.#committedIndex;
           this.#applier.enqueue(entries, applied);
         },
-        snapshotPersisted: (snapshot, installed) => {
-          this.#installSnapshot(snapshot).then(installed, (error: unknown) => {
-            parts.failed(error instanceof Error ? error : new Error(String(error)));
-          });
-        },
+        snapshotPersisted: (snapshot, installed) => this.#installer.install(snapshot, installed),
         send: (messages) => parts.transport?.send(messages),
-        proposalDropped: (key, reason) => {
-          const refusal = reason === "no leader" ? "noLeader" : proposalDropped;
-          this.#proposals.settle(key, { kind: "failed", refusal });
-        },
+        proposalDropped: (key, reason) => this.#proposals.dropped(key, reason),
         failed: (error) => parts.failed(error),
         beforeTurn: () => this.#reads.startRound(),
         afterTurn: () => this.flushQueue.runNow(),
@@ -287,19 +155,16 @@ export class Member {
         membership: parts.membership,
         backend: () => this.backend,
         applyConfChange: (change) => this.#applyConfChange(change),
-        wantsResult: (id) => this.#isAwaited(id),
+        wantsResult: (id) => this.#proposals.isAwaited(id),
         settle: (id, outcome) => this.#settle(id, outcome),
-        settleConfChange: (id, outcome) => {
-          const key = this.ids.suffixOf(id);
-          if (key !== undefined) this.#confChanges.settle(key, outcome);
-        },
-        membershipChanged: (effect) => this.#membershipChanged(effect),
+        settleConfChange: (id, outcome) => this.#proposals.settleConfChange(id, outcome),
+        membershipChanged: (effect) => parts.transport?.membershipChanged(effect),
         termBegan: () => this.#termBegan(),
         progressed: (applied, appliedTerm, confState, bytes) => {
           this.#reads.applied(applied);
           this.#appliedWaits.applied(applied);
           this.#logKeeper.applied(applied, appliedTerm, confState, bytes);
-          this.#forgetUnusedSnapshot(applied);
+          this.#installer.forgetUnused(applied);
           this.#campaignIfAlone();
         },
       },
@@ -314,13 +179,44 @@ export class Member {
       },
       { timeoutMs: this.requestTimeoutMs, retryMs: readRetryMs, readersMax },
     );
+    this.#leadership = new Leadership({
+      memberId: parts.memberId,
+      clock: parts.clock,
+      logger: parts.logger,
+      loop: this.#loop,
+      membership: parts.membership,
+      lessor: parts.lessor,
+      heartbeatMs: parts.settings.heartbeatMs,
+      electionTimeoutMs: this.electionTimeoutMs,
+      requestTimeoutMs: this.requestTimeoutMs,
+      activeSince: (id) => parts.transport?.activeSince(id),
+      tickIdleMs: () => this.#ticker.idleMs,
+      linearizableRead: (done) => this.linearizableRead(done),
+      leaderFound: () => {
+        parts.metrics.leaderChanges++;
+        this.#reads.leaderChanged();
+      },
+    });
+    this.#proposals = new Proposals({
+      clock: parts.clock,
+      ids: this.ids,
+      loop: this.#loop,
+      maxRequestBytes: parts.settings.maxRequestBytes,
+      timeoutMs: this.requestTimeoutMs,
+      applyLag: () => this.#committedIndex - this.#applier.index,
+      overloaded: () => {
+        parts.metrics.proposalsFailed++;
+      },
+      timeoutReason: (startedAt) => this.#leadership.timeoutReason(startedAt),
+    });
+    this.#ownRequests = new OwnRequests(parts.memberId, this.#proposals);
     this.leases = new Leases({
       clock: parts.clock,
       lessor: parts.lessor,
       isLeader: () => this.isLeader,
-      confirmLeadership: (done) => this.#confirmLeadership(done),
+      confirmLeadership: (done) => this.#leadership.confirm(done),
       waitApplied: (timeoutMs, done) => this.waitApplied(timeoutMs, done),
-      clearRemainingTtl: (id, done) => this.#proposeCheckpoints([{ id, remainingTtl: 0 }], done),
+      clearRemainingTtl: (id, done) => this.#ownRequests.checkpoint([{ id, remainingTtl: 0 }], done),
       forward: parts.transport?.leases,
     });
     this.images = new ImageMaker({
@@ -332,9 +228,9 @@ export class Member {
     this.#leaseLoop = new LeaseLoop({
       clock: parts.clock,
       lessor: parts.lessor,
-      confirmLeadership: (done) => this.#confirmLeadershipByQuorum(done),
-      revoke: (id, done) => this.#proposeRevoke(id, done),
-      checkpoint: (checkpoints) => this.#proposeCheckpoints(checkpoints, () => {}),
+      confirmLeadership: (done) => this.#leadership.confirmByQuorum(done),
+      revoke: (id, done) => this.#ownRequests.revoke(id, done),
+      checkpoint: (checkpoints) => this.#ownRequests.checkpoint(checkpoints, () => {}),
     });
     this.#logKeeper = new LogKeeper(
       {
@@ -351,13 +247,24 @@ export class Member {
       },
       parts.markedIndex,
     );
+    this.#installer = new SnapshotInstaller({
+      clock: parts.clock,
+      logger: parts.logger,
+      received: parts.received,
+      defragmentation: parts.defragmentation,
+      machine: parts.machine,
+      applier: this.#applier,
+      makeLive: (database) => parts.makeLive(database),
+      installed: (live, index) => this.#snapshotInstalled(live, index),
+      failed: (error) => parts.failed(error),
+    });
     this.#autoCompactor = createAutoCompactor(
       {
         clock: parts.clock,
         logger: parts.logger,
         isLeader: () => this.isLeader,
         currentRevision: () => this.mvcc.currentRevision(),
-        compact: (revision, done) => this.#proposeCompaction(revision, done),
+        compact: (revision, done) => this.#ownRequests.compact(revision, done),
       },
       parts.settings.autoCompaction,
     );
@@ -379,7 +286,7 @@ export class Member {
   /** Ends everything that runs, flushes and closes what it owns. Callers that wait get "server stopped". */
   async stop(): Promise<void> {
     if (this.#stopped) return;
-    await this.#transferBeforeStop();
+    await this.#leadership.transferBeforeStop();
     this.#stopped = true;
     this.#ticker.stop();
     this.#leaseLoop.stop();
@@ -387,10 +294,11 @@ export class Member {
     this.#logKeeper.stop();
     this.#loop.stop();
     this.#applier.stop();
+    this.#installer.stop();
     this.#reads.stop();
     this.#appliedWaits.stop();
-    this.#proposals.settleAll(() => ({ kind: "failed", refusal: "stopped" }));
-    this.#confChanges.settleAll(() => ({ kind: "refused", reason: "stopped" }));
+    this.#background.stop();
+    this.#proposals.stop();
     this.#parts.transport?.stop();
     this.mvcc.close();
     this.images.abort();
@@ -414,11 +322,11 @@ export class Member {
 
   /** 0n while none is known. */
   get leader(): bigint {
-    return this.#loop.isSuspended ? 0n : this.#loop.softState.lead;
+    return this.#leadership.leader;
   }
 
   get isLeader(): boolean {
-    return this.#loop.isLeader && !this.#loop.isSuspended;
+    return this.#leadership.isLeader;
   }
 
   get isLearner(): boolean {
@@ -460,57 +368,36 @@ export class Member {
 
   /** What surrounds the revision in the header of every answer, encoded. */
   get headerParts(): HeaderParts {
-    if (this.#headerTerm !== this.appliedTerm) {
-      this.#headerTerm = this.appliedTerm;
-      this.#headerParts = encodeHeaderParts(this.headerFields(0));
-    }
-    return this.#headerParts;
+    return this.headers.parts;
   }
 
   /** Fields of a ResponseHeader; revision 0 is left out. */
-  headerFields(revision: number): { clusterId: bigint; memberId: bigint; revision: number; raftTerm: number } {
-    return { clusterId: this.clusterId, memberId: this.memberId, revision, raftTerm: this.appliedTerm };
+  headerFields(revision: number): ReturnType<AnswerHeaders["fields"]> {
+    return this.headers.fields(revision);
+  }
+
+  /** Proposals that wait for their result. */
+  get proposalsPending(): number {
+    return this.#proposals.count;
   }
 
   raftStatus(): Status {
     return this.#parts.raft.status();
   }
 
-  /** Brings the fields up to date that mirror a state. */
+  /** Brings the metrics up to date that mirror a state. */
   refreshMetrics(): void {
-    const { metrics, settings } = this.#parts;
-    metrics.memberId = this.memberId.toString(16);
-    metrics.serverVersion = serverVersion;
-    metrics.clusterVersion = (this.membership.clusterVersion() ?? "").split(".").slice(0, 2).join(".");
-    metrics.hasLeader = this.leader === 0n ? 0 : 1;
-    metrics.isLeader = this.isLeader ? 1 : 0;
-    metrics.isLearner = this.isLearner ? 1 : 0;
-    metrics.proposalsCommitted = this.#committedIndex;
-    metrics.proposalsApplied = this.#applier.index;
-    metrics.proposalsPending = this.#proposals.count;
-    metrics.keys = this.mvcc.keyCount;
-    metrics.currentRevision = this.mvcc.currentRevision();
-    metrics.compactRevision = this.mvcc.compactRevision();
-    metrics.watchStreams = this.watchHub.streamCount;
-    metrics.watchers = this.watchHub.watcherCount;
-    metrics.slowWatchers = this.watchHub.slowWatcherCount;
-    metrics.events = this.watchHub.eventsTotal;
-    metrics.pendingEvents = this.watchHub.pendingEvents();
-    metrics.dbSizeBytes = this.backend.sizeBytes();
-    metrics.dbSizeInUseBytes = this.backend.sizeInUseBytes();
-    metrics.quotaBackendBytes = Math.max(settings.quotaBackendBytes, 0) || this.quotaBytes;
+    mirrorState(this, this.#parts.metrics);
   }
 
   /** Called whenever the leader that this member knows changes; returns a function that ends it. */
   onLeaderChange(listener: () => void): () => void {
-    this.#leaderListeners.add(listener);
-    return () => this.#leaderListeners.delete(listener);
+    return this.#leadership.onLeaderChange(listener);
   }
 
   /** Called when the first entry of a leader's term has been applied; returns a function that ends it. */
   onTermBegan(listener: () => void): () => void {
-    this.#termListeners.add(listener);
-    return () => this.#termListeners.delete(listener);
+    return this.#leadership.onTermBegan(listener);
   }
 
   /** Why the caller may not read [key, rangeEnd); undefined when it may. */
@@ -525,35 +412,12 @@ export class Member {
    * this member has applied it or when it will not.
    */
   propose(field: InternalField, request: Uint8Array, done: ProposalDone): void {
-    if (this.#stopped) return done({ kind: "failed", refusal: "stopped" });
-    if (this.#loop.isSuspended) return done({ kind: "failed", refusal: "noLeader" });
-    const { metrics } = this.#parts;
-    const isOverloaded = this.#committedIndex > this.#applier.index + applyLagMax || this.#proposals.full;
-    if (isOverloaded) {
-      metrics.proposalsFailed++;
-      return done({ kind: "failed", refusal: "requestTooManyRequests" });
-    }
-    const suffix = this.ids.nextSuffix();
-    const header = { id: this.ids.full(suffix) };
-    const size = sizeInternalRequest(field, request.length, header);
-    if (size > this.settings.maxRequestBytes) return done({ kind: "failed", refusal: "requestTooLarge" });
-    const data = this.#slab.allocate(size);
-    data.set(request, encodeInternalRequest(field, request.length, header, data, 0));
-    this.#proposals.add(suffix, { startedAt: this.clock.now(), done });
-    this.#loop.propose(data, suffix);
+    this.#proposals.propose(field, request, done);
   }
 
   /** Proposes a configuration change and waits until it is in force, or for good: returns a function that gives up. */
   proposeConfChange(change: Omit<ConfChange, "id">, done: (outcome: ConfChangeOutcome) => void): () => void {
-    if (this.#loop.isSuspended || this.#confChanges.full) {
-      done({ kind: "refused", reason: this.#loop.isSuspended ? "noLeader" : "requestTooManyRequests" });
-      return () => {};
-    }
-    const suffix = this.ids.nextSuffix();
-    this.#confChanges.add(suffix, { startedAt: this.clock.now(), done });
-    const refusal = this.#loop.proposeConfChange({ ...change, id: this.ids.full(suffix) });
-    if (refusal !== undefined) this.#confChanges.settle(suffix, { kind: "refused", reason: proposalDropped });
-    return () => this.#confChanges.forget(suffix);
+    return this.#proposals.proposeConfChange(change, done);
   }
 
   /** The id of a member that is added now. */
@@ -581,43 +445,7 @@ export class Member {
 
   /** Hands leadership to another voter. `done` when it has it, or with the reason why not. */
   moveLeader(to: bigint, done: (refusal: Refusal | undefined) => void): void {
-    if (!this.isLeader) return done("notLeader");
-    const target = this.membership.member(to);
-    if (target === undefined || target.isLearner) return done("badLeaderTransferee");
-    if (to === this.memberId) return done(undefined);
-    this.logger.log("info", "leadership transfer starting", {
-      "current-leader-member-id": this.memberId.toString(16),
-      "transferee-member-id": to.toString(16),
-    });
-    const deadline = this.clock.setTimer(this.requestTimeoutMs, () => {
-      stop();
-      done(transferTimeout);
-    });
-    const stop = this.onLeaderChange(() => {
-      if (this.leader !== to) return;
-      stop();
-      deadline.cancel();
-      done(undefined);
-    });
-    this.#loop.transferLeader(to);
-  }
-
-  /** A leader that stops hands over to the voter connected longest, so that the others need not wait for an election. */
-  async #transferBeforeStop(): Promise<void> {
-    if (!this.isLeader) return;
-    let longest: { readonly id: bigint; readonly since: number } | undefined;
-    for (const { id } of this.membership.voters()) {
-      const since = id === this.memberId ? undefined : this.#parts.transport?.activeSince(id);
-      if (since !== undefined && (longest === undefined || since < longest.since)) longest = { id, since };
-    }
-    if (longest === undefined) return;
-    const { id } = longest;
-    const refusal = await new Promise<Refusal | undefined>((resolve) => this.moveLeader(id, resolve));
-    const fields = {
-      "transferee-member-id": id.toString(16),
-      ...(refusal === undefined ? {} : { error: String(refusal) }),
-    };
-    this.logger.log(refusal === undefined ? "info" : "warn", "leadership transfer before stopping", fields);
+    this.#leadership.moveLeader(to, done);
   }
 
   /** Calls `done` once reading the local state is linearizable, or with the reason why it is not. */
@@ -653,19 +481,12 @@ export class Member {
 
   /** Raises the NOSPACE alarm for this member; `done` once that has been applied or has failed. */
   raiseNoSpace(done: () => void): void {
-    if (this.#raisingNoSpace !== undefined) {
-      this.#raisingNoSpace.push(done);
-      return;
-    }
-    const waiting = [done];
-    this.#raisingNoSpace = waiting;
-    const alarm = { action: 1, memberId: this.memberId, alarm: 1 } as const;
-    const bytes = new Uint8Array(sizeAlarmRequest(alarm));
-    encodeAlarmRequest(alarm, bytes, 0);
-    this.propose(InternalField.alarm, bytes, () => {
-      this.#raisingNoSpace = undefined;
-      for (const callback of waiting) callback();
-    });
+    this.#ownRequests.raiseNoSpace(done);
+  }
+
+  /** Watchers are behind: catches them up in steps between other work. */
+  syncWatchersSoon(): void {
+    this.#background.syncWatchers();
   }
 
   /** Writes a row of `meta` that is this member's own and no entry's. */
@@ -701,13 +522,7 @@ export class Member {
   async receiveSnapshot(message: Message, body: AsyncIterable<Uint8Array>): Promise<void> {
     const index = message.snapshot?.metadata.index ?? 0;
     if (index === 0) throw new SnapshotRefusedError("the message has no snapshot");
-    this.#receiving++;
-    try {
-      await this.#parts.defragmentation.abort("a snapshot of the leader is being received");
-      await this.#parts.received.receive(body, index);
-    } finally {
-      this.#receiving--;
-    }
+    await this.#installer.receive(body, index);
     this.receive(message);
   }
 
@@ -715,33 +530,8 @@ export class Member {
    * Gives the database's free pages back to the disk while it serves. Resolves when that is done, or with the reason why
    * it was not, and then everything is as before.
    */
-  async defragment(): Promise<Refusal | undefined> {
-    const { defragmentation, received, metrics } = this.#parts;
-    // The database is going to be replaced as a whole.
-    if (this.#receiving > 0 || received.waitingIndex !== undefined || this.#installing) return snapshotComes;
-    const startedAt = this.clock.now();
-    const before = this.backend.sizeBytes();
-    this.logger.log("info", "starting defragment", { "current-db-size-bytes": before });
-    metrics.defragInflight = 1;
-    try {
-      await this.backend.flush();
-      await defragmentation.run(this.#live.database);
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      this.logger.log("warn", "failed to defragment", { error: text });
-      return { code: 2, message: text };
-    } finally {
-      metrics.defragInflight = defragmentation.isRunning ? 1 : 0;
-    }
-    const seconds = (this.clock.now() - startedAt) / 1000;
-    metrics.backendDefragSeconds.observe(seconds);
-    this.backend.refreshSize();
-    this.logger.log("info", "finished defragment", {
-      "current-db-size-bytes-diff": this.backend.sizeBytes() - before,
-      "current-db-size-bytes": this.backend.sizeBytes(),
-      took: `${seconds.toFixed(3)}s`,
-    });
-    return undefined;
+  defragment(): Promise<Refusal | undefined> {
+    return this.#installer.isReplacing ? Promise.resolve(snapshotComes) : defragment(this.#live, this.#parts);
   }
 
   /** Keeps the raft log as it is until the returned function is called: a follower will need it after its snapshot. */
@@ -764,87 +554,29 @@ export class Member {
     this.#reads.tick();
     const now = this.clock.now();
     this.#appliedWaits.tick(now);
-    this.#proposals.expire(now - this.requestTimeoutMs, (key, { startedAt }) => ({
-      kind: "failed",
-      refusal: this.#loop.withdraw(key) ? deadlineExceeded : this.#timeoutReason(startedAt),
-    }));
+    this.#proposals.tick(now);
     this.watchHub.tick(now);
-  }
-
-  /** Source: etcd server/etcdserver/v3_server.go parseProposeCtxErr. */
-  #timeoutReason(startedAt: number): Refusal {
-    const led = this.#ledSince;
-    if (led !== undefined && startedAt > led - 2 * this.electionTimeoutMs && startedAt < led)
-      return "timeoutDueToLeaderFail";
-    if (this.leader !== 0n && !this.#isConnectedSince(startedAt)) return "timeoutDueToConnectionLost";
-    return "timeout";
-  }
-
-  /** To a quorum when this member leads, else to the leader. */
-  #isConnectedSince(since: number): boolean {
-    const isConnected = (id: bigint): boolean => {
-      const activeSince = id === this.memberId ? 0 : this.#parts.transport?.activeSince(id);
-      return activeSince !== undefined && activeSince < since;
-    };
-    if (!this.isLeader) return isConnected(this.leader);
-    const members = this.membership.members();
-    return members.filter((member) => isConnected(member.id)).length >= Math.floor(members.length / 2) + 1;
-  }
-
-  #isAwaited(id: bigint): boolean {
-    const key = this.ids.suffixOf(id);
-    return key !== undefined && this.#proposals.has(key);
   }
 
   #settle(id: bigint, outcome: Outcome): void {
     const refusedForSpace = outcome.kind === "refused" && outcome.reason === "noSpace";
     if (refusedForSpace && !this.alarms.has(1)) return this.#settleAfterAlarm(id, outcome);
-    this.#settleNow(id, outcome);
-    if (this.mvcc.compactionPending) this.#compactSoon();
+    this.#proposals.settle(id, outcome);
+    if (this.mvcc.compactionPending) this.#background.compact();
   }
 
   /** Apart from `#settle`, which would make the closure's context with each result. */
   #settleAfterAlarm(id: bigint, outcome: Outcome): void {
-    this.raiseNoSpace(() => this.#settleNow(id, outcome));
+    this.raiseNoSpace(() => this.#proposals.settle(id, outcome));
   }
-
-  #settleNow(id: bigint, outcome: Outcome): void {
-    const key = this.ids.suffixOf(id);
-    if (key !== undefined) this.#proposals.settle(key, outcome);
-  }
-
-  #softStateChanged(state: SoftState): void {
-    const previous = this.#lastSoftState;
-    this.#lastSoftState = state;
-    const isLeader = this.isLeader;
-    if (!isLeader) this.lessor.demote();
-    if (state.lead === previous.lead) return;
-    if (isLeader) this.#ledSince = this.clock.now();
-    if (state.lead !== 0n) {
-      this.#parts.metrics.leaderChanges++;
-      this.logger.log("info", previous.lead === 0n ? "raft.node elected leader" : "raft.node changed leader", {
-        leader: state.lead.toString(16),
-      });
-      this.#reads.leaderChanged();
-    } else this.logger.log("info", "raft.node lost leader", { leader: previous.lead.toString(16) });
-    for (const listener of this.#leaderListeners) listener();
-  }
-  #lastSoftState: SoftState = { lead: 0n, raftState: 0 };
 
   #termBegan(): void {
     if (this.isLeader) {
       this.lessor.promote(this.clock.now(), this.electionTimeoutMs);
-      this.#refreshLeases();
+      this.#background.refreshLeases();
     }
     this.#reads.firstCommitInTerm();
-    for (const listener of this.#termListeners) listener();
-  }
-
-  /** Gives the leases their new expiries in steps between other work. */
-  #refreshLeases(): void {
-    this.clock.defer(() => {
-      if (!this.#stopped && this.lessor.promotionStep()) this.#refreshLeases();
-    });
+    this.#leadership.termBegan();
   }
 
   #applyConfChange(change: ConfChange): ReturnType<RaftLoop["applyConfChange"]> {
@@ -853,63 +585,21 @@ export class Member {
     return confState;
   }
 
-  #membershipChanged(effect: MembershipEffect): void {
-    this.#parts.transport?.membershipChanged(effect);
-  }
-
-  /**
-   * Raft has taken a snapshot and the log says so: the database received with it replaces the live one, and everything
-   * that is kept in memory of it. Until the last step reads answer from the old state.
-   *
-   * Source: etcd server/etcdserver/server.go applySnapshot.
-   */
-  async #installSnapshot({ metadata }: Snapshot): Promise<void> {
-    const { received, makeLive, defragmentation, transport } = this.#parts;
-    const { index, term, confState } = metadata;
-    this.logger.log("info", "applying snapshot", { "snapshot-index": index, "applied-index": this.#applier.index });
-    // Entries before the snapshot may still be applied; raft hands out no others until it is installed.
-    while (!this.#applier.isIdle && !this.#stopped) await new Promise<void>((next) => this.clock.defer(next));
-    if (this.#stopped) return;
-    assert(index > this.#applier.index, "raft takes snapshots that are ahead only");
-    this.#installing = true;
-    await defragmentation.abort("a snapshot of the leader is being installed");
-    const { database, removePrevious } = await received.take(index);
-    const live = makeLive(database);
-    const { backend } = live;
-    const budget = new Budget(0);
-    const task = this.#machine.restoreTask(backend, budget);
-    for (;;) {
-      budget.left = sliceUnits;
-      if (task.next().done === true) break;
-      await new Promise<void>((next) => this.clock.defer(next));
-      if (this.#stopped) return backend.close();
-    }
-    const previous = this.backend;
+  /** A snapshot has replaced the state: returns the database of before. */
+  #snapshotInstalled(live: Live, index: number): Live {
+    const previous = this.#live;
     this.#live = live;
-    this.#applier.jumpTo(index, term, confState);
     this.#committedIndex = Math.max(this.#committedIndex, index);
     this.watchHub.restored();
     this.syncWatchersSoon();
     this.#updateInLoopWrites();
-    transport?.membershipReplaced(this.membership.members());
+    this.#parts.transport?.membershipReplaced(this.membership.members());
     this.#logKeeper.installed(index);
     this.#reads.applied(index);
     this.#appliedWaits.applied(index);
-    if (this.mvcc.compactionPending) this.#compactSoon();
+    if (this.mvcc.compactionPending) this.#background.compact();
     this.images.abort();
-    await previous.close();
-    await removePrevious();
-    this.#installing = false;
-    this.logger.log("info", "applied snapshot", { "snapshot-index": index, term });
-  }
-
-  /** The log overtook a snapshot that raft did not want. */
-  #forgetUnusedSnapshot(applied: number): void {
-    const { received, failed } = this.#parts;
-    if (received.waitingIndex === undefined) return;
-    received.applied(applied).catch((error: unknown) => {
-      failed(error instanceof Error ? error : new Error(String(error)));
-    });
+    return previous;
   }
 
   /** The only voter needs not wait for anybody's heartbeats before it stands for election. */
@@ -922,72 +612,9 @@ export class Member {
   #updateInLoopWrites(): void {
     this.#loop.mayWriteInLoop = this.membership.members().length <= 1;
   }
-
-  #confirmLeadership(done: (leads: boolean) => void): void {
-    if (!this.isLeader) return done(false);
-    if (this.#ticker.idleMs < 3 * this.settings.heartbeatMs) return done(true);
-    this.#confirmLeadershipByQuorum(done);
-  }
-
-  /** Ticks in time do not prove it: after a pause, the tick may come before the timer of whoever asks (etcd issue 15247). */
-  #confirmLeadershipByQuorum(done: (leads: boolean) => void): void {
-    if (!this.isLeader) return done(false);
-    this.linearizableRead((refusal) => done(refusal === undefined && this.isLeader));
-  }
-
-  #proposeRevoke(id: bigint, done: () => void): void {
-    const bytes = new Uint8Array(sizeLeaseRevokeRequest({ id }));
-    encodeLeaseRevokeRequest({ id }, bytes, 0);
-    this.propose(InternalField.leaseRevoke, bytes, done);
-  }
-
-  #proposeCompaction(revision: number, done: (isCompacted: boolean) => void): void {
-    const bytes = new Uint8Array(sizeCompactionRequest({ revision }));
-    encodeCompactionRequest({ revision }, bytes, 0);
-    this.propose(InternalField.compaction, bytes, (outcome) => {
-      done(outcome.kind === "compaction" || (outcome.kind === "refused" && outcome.reason === "compacted"));
-    });
-  }
-
-  #proposeCheckpoints(checkpoints: readonly LeaseCheckpointInit[], done: () => void): void {
-    const bytes = new Uint8Array(sizeLeaseCheckpointRequest({ checkpoints }));
-    encodeLeaseCheckpointRequest({ checkpoints }, bytes, 0);
-    this.propose(InternalField.leaseCheckpoint, bytes, done);
-  }
-
-  /** Watchers are behind: catches them up in steps between other work. */
-  syncWatchersSoon(): void {
-    if (this.#syncing || this.#stopped) return;
-    this.#syncing = true;
-    this.clock.defer(() => {
-      this.#syncing = false;
-      if (!this.#stopped && this.watchHub.syncStep()) this.syncWatchersSoon();
-    });
-  }
-
-  /** Compacts in batches, with a pause after each, so that requests come in between. */
-  #compactSoon(): void {
-    if (this.#compacting || this.#stopped) return;
-    this.#compacting = true;
-    this.clock.setTimer(this.settings.compactionSleepMs, () => {
-      this.#compacting = false;
-      if (this.#stopped) return;
-      if (this.#machine.compactionStep(this.settings.compactionBatchLimit)) this.#compactSoon();
-    });
-  }
 }
 
 const storageVersionKey = bytesFromLatin1("storageVersion");
-
-function encodeHeaderParts(fields: ResponseHeaderInit): HeaderParts {
-  const encode = (part: ResponseHeaderInit): Uint8Array => {
-    const bytes = new Uint8Array(sizeResponseHeader(part));
-    encodeResponseHeader(part, bytes, 0);
-    return bytes;
-  };
-  const { raftTerm, ...ids } = fields;
-  return { beforeRevision: encode(ids), afterRevision: encode({ raftTerm }) };
-}
 
 function startOf(log: MemoryStorage): { index: number; term: number } {
   const index = log.firstIndex() - 1;

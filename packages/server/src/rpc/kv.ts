@@ -22,7 +22,8 @@ import {
   startReadTxn,
   type TxnResult,
 } from "@etcd-ts/store";
-import type { Member, ProposalOutcome } from "../node/member.js";
+import type { Member } from "../node/member.js";
+import type { ProposalOutcome } from "../node/proposals.js";
 import { unary } from "./method.js";
 import { encodeRequest, refuseProposal } from "./proposal.js";
 import { range } from "./range.js";

@@ -2,7 +2,7 @@
 
 import type { MessageCodec } from "@etcd-ts/api";
 import type { ServerCall } from "@etcd-ts/grpc";
-import type { ProposalOutcome } from "../node/member.js";
+import type { ProposalOutcome } from "../node/proposals.js";
 import { refuse } from "./status.js";
 
 export function encodeRequest<M, Init>(codec: MessageCodec<M, Init>, request: Init): Uint8Array {

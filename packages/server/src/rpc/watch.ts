@@ -40,7 +40,7 @@ function openWatch(
   let paused = false;
   const pump = (): void => {
     while (!blocked && !call.ended) {
-      const response = stream.next(member.watchHeaders);
+      const response = stream.next(member.headers.watch);
       if (response === undefined) break;
       blocked = !call.send(response.sizeBytes, (target, offset) => response.write(target, offset));
     }
