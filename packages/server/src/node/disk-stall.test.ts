@@ -57,6 +57,11 @@ test("after an election timeout the active voter with the longest log is to lead
   leadTransferee = 3n;
   expect(tickAt(1100)).toBe(true);
   expect(transfers).toEqual([3n]);
+  // Also when the disk is well again: raft goes on refusing proposals until it is over.
+  stall.writeEnded();
+  expect(stall.isHandingOver).toBe(true);
+  leadTransferee = none;
+  expect(stall.isHandingOver).toBe(false);
 });
 
 test("without an active voter it is asked again at each tick", () => {

@@ -3,7 +3,7 @@
  * more would be followed for ever, while none of its own clients gets an answer.
  *
  * A leader whose append has not been synced for an election timeout hands over to the active voter whose log is longest; raft
- * gives that one an election timeout to take over. If it has not by then, the leader falls silent: it sends nothing, so
+ * gives that one an election timeout to take over, and proposals wait for it. If it has not by then, the leader falls silent: it sends nothing, so
  * that the others elect one of them and, by its quorum check, it ceases to lead. A member in this state does not tick when it
  * does not lead, and so does not stand for election. All of that ends with the write.
  *
@@ -28,6 +28,7 @@ export class DiskStall {
   /** Milliseconds on the clock; undefined while nothing is being written. */
   #writeStartedAt: number | undefined;
   #isSuspended = false;
+  #isHandingOver = false;
 
   constructor(options: DiskStallOptions) {
     this.#raft = options.raft;
@@ -39,6 +40,12 @@ export class DiskStall {
   /** Whether this member neither leads nor knows who does, for its disk's sake. */
   get isSuspended(): boolean {
     return this.#isSuspended && this.#isLeaderless;
+  }
+
+  /** Whether another one was asked to take over and has not yet: raft takes no proposals meanwhile. */
+  get isHandingOver(): boolean {
+    this.#isHandingOver &&= this.#raft.basicStatus().leadTransferee !== none;
+    return this.#isHandingOver;
   }
 
   writeBegan(): void {
@@ -92,6 +99,7 @@ export class DiskStall {
       "unsynced-for-ms": Math.round(unsyncedMs),
       "transferee-member-id": best.id.toString(16),
     });
+    this.#isHandingOver = true;
     this.#raft.transferLeader(best.id);
   }
 }

@@ -240,7 +240,7 @@ export class RaftLoop {
     if (this.isSuspended) {
       for (const { key } of this.#proposals.splice(0)) this.#events.proposalDropped(key, "no leader");
     }
-    if (this.#softState.lead === none) return;
+    if (this.#softState.lead === none || this.#stall.isHandingOver) return;
     while (this.#proposals.length > 0) {
       let count = 0;
       let bytes = 0;
