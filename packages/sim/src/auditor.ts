@@ -22,6 +22,8 @@ interface OpenCall {
   readonly invokedAt: number;
   /** Highest revision that any answer had shown when the call began. */
   readonly floor: number;
+  /** What clients had been told is compacted. */
+  readonly compacted: number;
 }
 
 interface LeaseRecord {
@@ -53,6 +55,7 @@ export class Auditor {
   /** Revisions that answers said to have made. */
   readonly #claimed = new Set<number>();
   #revisionSeen = 0;
+  #compactedSeen = 0;
   #now = 0;
   answers = 0;
 
@@ -112,7 +115,7 @@ export class Auditor {
   }
 
   #invoke(id: number, request: Request): void {
-    this.#calls.set(id, { request, invokedAt: this.#now, floor: this.#revisionSeen });
+    this.#calls.set(id, { request, invokedAt: this.#now, floor: this.#revisionSeen, compacted: this.#compactedSeen });
     if (request.kind === "revoke") this.#lease(request.lease).isRevokedByClient = true;
   }
 
@@ -150,6 +153,7 @@ export class Auditor {
     switch (request.kind) {
       case "get": {
         const at = request.revision > 0 ? request.revision : revision;
+        if (!isStale && at < call.compacted) return `revision ${call.compacted} was known to be compacted`;
         return difference(this.model.range(request.range, at), keys);
       }
       case "put":
@@ -171,7 +175,9 @@ export class Auditor {
         this.#lease(request.lease).goneAt = this.#now;
         return undefined;
       case "compact":
-        return this.model.compactRevision >= request.revision ? undefined : "nothing was compacted";
+        if (this.model.compactRevision < request.revision) return "nothing was compacted";
+        this.#compactedSeen = Math.max(this.#compactedSeen, request.revision);
+        return undefined;
     }
   }
 

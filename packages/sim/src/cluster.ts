@@ -275,6 +275,7 @@ export class Cluster {
       segmentSizeBytes: options.segmentSizeBytes,
       messageBytesMax: options.messageBytesMax,
       inflightMessagesMax: options.inflightMessagesMax,
+      applyUnitsPerTurn: options.applyUnitsPerTurn,
       watch: {
         streamLimits: { eventsMax: options.watchEventsMax },
         syncRevisionsMax: options.watchSyncRevisions,

@@ -1,4 +1,5 @@
-/** `node packages/sim/dist/museum-main.js [--seeds N] [--first SEED] [--overrides JSON] [NAME…]`: hunts the past bugs, and says how long each took. */
+/** `node packages/sim/dist/museum-main.js [--seeds N] [--first SEED] [--overrides JSON] [--recorded] [NAME…]`: hunts the past bugs, and
+ * says how long each took; with `--recorded` from their recorded runs on. */
 
 import { parseArgs } from "node:util";
 import { bugs } from "./museum/bugs.js";
@@ -16,14 +17,18 @@ export async function runMuseum(
       seeds: { type: "string", default: "2000" },
       first: { type: "string", default: "1" },
       overrides: { type: "string", default: "{}" },
+      recorded: { type: "boolean", default: false },
     },
   });
   const chosen = positionals.length === 0 ? bugs : bugs.filter((bug) => positionals.includes(bug.name));
   const overrides = JSON.parse(values.overrides) as Overrides;
-  const options = { firstSeed: Number(values.first), seedsMax: Number(values.seeds), overrides };
+  const seedsMax = Number(values.seeds);
   const hunts: Hunt[] = [];
   for (const bug of chosen) {
-    const result = await hunt(bug, options);
+    const replay = values.recorded ? bug.replay : { seed: Number(values.first), overrides: {} };
+    if (replay === undefined) continue;
+    const { seed, overrides: own } = replay;
+    const result = await hunt(bug, { firstSeed: seed, seedsMax, overrides: { ...own, ...overrides } });
     hunts.push(result);
     const outcome = result.found === undefined ? "NOT FOUND" : `seed ${result.found.seed}: ${result.found.reason}`;
     print(`${bug.name.padEnd(28)} ${String(result.seeds).padStart(5)} seeds  ${outcome.slice(0, 160)}`);

@@ -61,6 +61,8 @@ export interface SimOptions {
   /** Of raft: bytes of entries in one message, messages on the way to one follower. */
   readonly messageBytesMax: number;
   readonly inflightMessagesMax: number;
+  /** How much is applied in one loop turn: with little, entries go on over several. */
+  readonly applyUnitsPerTurn: number;
   /** Events that a watch stream holds before its watchers fall behind. */
   readonly watchEventsMax: number;
   /** Revisions in one step of catching up, and watchers in one round of it. */
@@ -113,6 +115,7 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     leaderChance: pick("leaderChance", [0, 0.3, 0.8]),
     messageBytesMax: pick("messageBytes", [0, 2000, 1 << 20, 1 << 20]),
     inflightMessagesMax: pick("inflightMessages", [2, 512, 512]),
+    applyUnitsPerTurn: pick("applyUnits", [4, 3000, 3000]),
     watchEventsMax: pick("watchEvents", [1, 8, 16_384, 16_384]),
     watchSyncRevisions: pick("watchSyncRevisions", [1, 10, 1000]),
     watchSyncWatchers: pick("watchSyncWatchers", [1, 512]),

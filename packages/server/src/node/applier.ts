@@ -27,6 +27,8 @@ export type ConfChangeOutcome =
   | { readonly kind: "refused"; readonly reason: Refusal };
 
 export interface ApplierPorts {
+  /** Work of one loop turn; see `applyUnitsPerTurn`. */
+  readonly unitsPerTurn: number;
   readonly clock: Clock;
   readonly machine: StateMachine;
   readonly membership: Membership;
@@ -57,7 +59,7 @@ interface Batch {
 }
 
 /** Work of one loop turn, in units of a microsecond or a few: what comes from clients and peers waits for that long. */
-const unitsPerTurn = 3000;
+export const applyUnitsPerTurn = 3000;
 const entryUnits = 3;
 
 export class Applier {
@@ -141,7 +143,7 @@ export class Applier {
   }
 
   #run(): void {
-    let units = unitsPerTurn;
+    let units = this.#ports.unitsPerTurn;
     this.#options.nowMs = this.#ports.clock.now();
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
       while (batch.next < batch.entries.length) {

@@ -50,6 +50,7 @@ import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import { isOlderLine, serverVersion } from "../version.js";
 import { findLatestMark } from "../wal/log-reader.js";
 import { Wal, type WalOptions } from "../wal/wal.js";
+import { applyUnitsPerTurn } from "./applier.js";
 import { type DiscoveryService, discoverMembers } from "./discovery.js";
 import { forceNewCluster } from "./force-new-cluster.js";
 import { checkLearners, checkNotBootstrapped, joinCluster } from "./join.js";
@@ -94,6 +95,8 @@ export interface MemberLimits {
   readonly messageBytesMax?: number;
   /** Messages raft keeps in flight to one follower. Source: etcd maxInflightMsgs. */
   readonly inflightMessagesMax?: number;
+  /** Work of applying in one loop turn, see applier.ts. */
+  readonly applyUnitsPerTurn?: number;
   readonly watch?: Omit<WatchHubOptions, "onWork">;
 }
 
@@ -204,6 +207,7 @@ export async function openMember(
         compactionBatchLimit: config.compactionBatchLimit || limits.compactionBatchLimit,
         compactionSleepMs: config.compactionSleepIntervalMs || limits.compactionSleepMs,
         autoCompaction: config.autoCompaction,
+        applyUnitsPerTurn: memberLimits.applyUnitsPerTurn ?? applyUnitsPerTurn,
       },
       raft,
       log: opened.log,

@@ -35,6 +35,8 @@ export interface MemberSettings {
   readonly quotaBackendBytes: number;
   readonly compactionBatchLimit: number;
   readonly compactionSleepMs: number;
+  /** See `applyUnitsPerTurn`. */
+  readonly applyUnitsPerTurn: number;
   readonly autoCompaction: AutoCompaction;
 }
 

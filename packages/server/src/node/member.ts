@@ -151,6 +151,7 @@ export class Member {
     this.#applier = new Applier(
       {
         clock: parts.clock,
+        unitsPerTurn: parts.settings.applyUnitsPerTurn,
         machine: parts.machine,
         membership: parts.membership,
         backend: () => this.backend,

@@ -15,7 +15,7 @@ export interface Bug {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
-  /** What finds it at little cost; undefined while nothing is known. */
+  /** What finds it at little cost; undefined while no such run is known. */
   readonly replay: Replay | undefined;
 }
 
@@ -25,8 +25,21 @@ export interface Replay {
   readonly overrides: Overrides;
 }
 
-/** Virtual seconds of the museum's runs. */
-export const museumSeconds = 12;
+/** The museum's runs are short and not too busy; all else is drawn from the seed. */
+export const museumOverrides: Overrides = { seconds: 12, requestsPerSecond: 5 };
+
+/** Parts of the space in which the recorded runs lie, chosen to be cheap and sure. */
+const quiet: Overrides = {
+  ...{ faults: [], operations: [], clients: 6, valueBytes: 0, faultIntervalMs: 1000 },
+  ...{ applyUnitsPerTurn: 3000 },
+};
+const alone: Overrides = { ...quiet, members: 1 };
+const small: Overrides = { ...quiet, members: 3 };
+const slowWatchers: Overrides = {
+  ...alone,
+  ...{ operations: ["compact"], operationIntervalMs: 200, clients: 8, requestsPerSecond: 10, keys: 3 },
+  ...{ watchEventsMax: 1, clientBufferBytes: 200 },
+};
 
 export const bugs: readonly Bug[] = [
   {
@@ -35,7 +48,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/segment-writer.js",
     find: "await this.#file.writeAndSync(this.#offset, parts);",
     replace: "await this.#file.write(this.#offset, parts);",
-    replay: undefined,
+    replay: { seed: 2, overrides: { ...small, faults: ["power-loss"] } },
   },
   {
     name: "write-finished-early",
@@ -43,7 +56,10 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/raft-loop.js",
     find: "const work = this.#takeWork();\n        this.#write(work).then(() => {",
     replace: "const work = this.#takeWork();\n        this.#finishWrite(work);\n        this.#write(work).then(() => {",
-    replay: undefined,
+    replay: {
+      seed: 2,
+      overrides: { ...small, faults: ["power-loss", "disk-slow"], leaderChance: 0.3, faultIntervalMs: 300 },
+    },
   },
   {
     name: "index-apart-from-effects",
@@ -60,7 +76,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/backend/buffered-backend.js",
     find: "uint64(this.#sealedIndex)];",
     replace: "uint64(this.#sealedIndex + 1)];",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...alone, faults: ["kill"] } },
   },
   {
     name: "read-index-reused",
@@ -76,7 +92,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/member.js",
     find: "this.#reads.read(done);\n        this.#loop.poke();",
     replace: "if (this.isLeader) return done(undefined);\n        this.#reads.read(done);\n        this.#loop.poke();",
-    replay: undefined,
+    replay: { seed: 10, overrides: { ...small, faults: ["isolate"], leaderChance: 0.8 } },
   },
   {
     name: "reads-before-own-term",
@@ -92,7 +108,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/read-index.js",
     find: "this.applied(this.#ports.appliedIndex());",
     replace: "this.applied(Number.MAX_SAFE_INTEGER);",
-    replay: undefined,
+    replay: { seed: 2, overrides: { ...small, clients: 12, requestsPerSecond: 20, keys: 3 } },
   },
   {
     name: "votes-not-persisted",
@@ -101,7 +117,7 @@ export const bugs: readonly Bug[] = [
     find: "if (!this.#stateWaits)\n            return;\n        this.#framer.state(this.#hardState);",
     replace:
       "if (!this.#stateWaits)\n            return;\n        this.#framer.state({ ...this.#hardState, vote: 0n });",
-    replay: undefined,
+    replay: { seed: 2, overrides: { ...small, faults: ["kill"] } },
   },
   {
     name: "term-not-synced",
@@ -109,7 +125,10 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/wal.js",
     find: "const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote || coversReceived;",
     replace: "const needsSync = entries.length > 0 || coversReceived;",
-    replay: undefined,
+    replay: {
+      seed: 6,
+      overrides: { ...small, faults: ["power-loss-all", "isolate"], heartbeatMs: 20, electionMs: 100 },
+    },
   },
   {
     name: "received-state-not-covered",
@@ -125,7 +144,10 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/wal.js",
     find: "await this.#disk.rename(spare.path, joinPath(this.#directory, name.name));\n        await this.#disk.syncDirectory(this.#directory);",
     replace: "await this.#disk.rename(spare.path, joinPath(this.#directory, name.name));",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: { ...alone, faults: ["power-loss"], segmentSizeBytes: 4096, clients: 8, requestsPerSecond: 20 },
+    },
   },
   {
     name: "sync-error-ignored",
@@ -133,7 +155,10 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/segment-writer.js",
     find: "await this.#file.writeAndSync(this.#offset, parts);",
     replace: "await this.#file.writeAndSync(this.#offset, parts).catch(() => undefined);",
-    replay: undefined,
+    replay: {
+      seed: 4,
+      overrides: { ...small, faults: ["sync-error", "power-loss"], faultIntervalMs: 300, clients: 10 },
+    },
   },
   {
     name: "applied-twice",
@@ -141,7 +166,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/apply/state-machine.js",
     find: "this.#applied = readApplied(backend);",
     replace: "this.#applied = { index: 0, term: 0 };",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...alone, faults: ["kill"] } },
   },
   {
     name: "stale-candidate-elected",
@@ -149,7 +174,10 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "if (canVote && this.log.isUpToDate(message.index, message.logTerm)) {",
     replace: "if (canVote) {",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: { ...small, faults: ["isolate", "delay"], heartbeatMs: 20, electionMs: 100, preVote: false },
+    },
   },
   {
     name: "votes-twice",
@@ -157,7 +185,17 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "const canVote = this.vote === from || (this.vote === none && this.lead === none) ||",
     replace: "const canVote = this.vote === from || this.lead === none ||",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: {
+        ...small,
+        members: 5,
+        faults: ["mute", "isolate"],
+        heartbeatMs: 20,
+        electionMs: 100,
+        preVote: false,
+      },
+    },
   },
   {
     name: "commits-old-terms",
@@ -173,7 +211,7 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "const commit = Math.min(progress.match, this.log.committed);",
     replace: "const commit = this.log.committed;",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...small, faults: ["isolate", "delay"] } },
   },
   {
     name: "stale-append-truncates",
@@ -182,7 +220,18 @@ export const bugs: readonly Bug[] = [
     find: "this.log.append(conflict === 0 ? entries : entries.slice(conflict));\n        }",
     replace:
       "this.log.append(conflict === 0 ? entries : entries.slice(conflict));\n        } else if (entries.length > 0 && entries[0].index > this.log.committed) this.log.append(entries);",
-    replay: undefined,
+    replay: {
+      seed: 14,
+      overrides: {
+        ...small,
+        faults: ["kill", "delay"],
+        messageBytesMax: 0,
+        leaderChance: 0,
+        faultIntervalMs: 300,
+        clients: 8,
+        requestsPerSecond: 10,
+      },
+    },
   },
   {
     name: "progress-overtakes",
@@ -190,7 +239,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "for (const watcher of stream.watchers())\n            if (!isCurrent(watcher, current))\n                return;",
     replace: "",
-    replay: undefined,
+    replay: { seed: 5, overrides: { ...alone, watchSyncRevisions: 1 } },
   },
   {
     name: "victim-skipped",
@@ -198,7 +247,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "if (watcher.minRevision <= current)\n                this.#becomeWaiting(watcher);\n            else\n                this.#becomeSynced(watcher);",
     replace: "this.#becomeSynced(watcher);",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...slowWatchers } },
   },
   {
     name: "compacted-watcher-silent",
@@ -206,7 +255,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "if (watcher.minRevision < compacted) {",
     replace: "if (watcher.minRevision < compacted && ((watcher.minRevision = compacted), false)) {",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...slowWatchers } },
   },
   {
     name: "watch-off-by-one",
@@ -214,7 +263,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "watcher.minRevision = next;",
     replace: "watcher.minRevision = next - 1;",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...slowWatchers } },
   },
   {
     name: "future-watch-early",
@@ -222,7 +271,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "watcher.minRevision = Math.max(current + 1, spec.startRevision);",
     replace: "watcher.minRevision = current + 1;",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...alone } },
   },
   {
     name: "tombstone-dropped",
@@ -230,7 +279,10 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/mvcc/key-index.js",
     find: "if (main < atRevision && this.isDeleted(slot))",
     replace: "if (main <= atRevision && this.isDeleted(slot))",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: { ...alone, operations: ["compact"], operationIntervalMs: 200, keys: 3, clients: 8 },
+    },
   },
   {
     name: "compaction-keeps-too-little",
@@ -239,7 +291,10 @@ export const bugs: readonly Bug[] = [
     find: "const index = lastAtOrBelow(older, atRevision);\n        if (index > 0)\n            this.#older[slot] = older.slice(index * 2);",
     replace:
       "const index = lastAtOrBelow(older, atRevision);\n        if (index >= 0)\n            this.#older[slot] = older.slice(index * 2 + 2);",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: { ...alone, operations: ["compact"], operationIntervalMs: 200, keys: 3, clients: 8 },
+    },
   },
   {
     name: "lease-expiry-not-extended",
@@ -247,15 +302,37 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/lease/lessor.js",
     find: "const remainingMs = promotion.extendMs + fullTermMs(lease);",
     replace: "const remainingMs = promotion.extendMs + fullTermMs(lease) / 2;",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: {
+        ...small,
+        faults: ["kill"],
+        leaderChance: 0.8,
+        leases: true,
+        clients: 16,
+        heartbeatMs: 20,
+        electionMs: 100,
+      },
+    },
   },
   {
     name: "stale-leader-revokes",
     history: "etcd 15247: a stalled leader that was replaced revokes leases that the new one has renewed",
     file: "server/dist/node/member.js",
-    find: "confirmLeadership: (done) => this.#confirmLeadershipByQuorum(done),",
+    find: "confirmLeadership: (done) => this.#leadership.confirmByQuorum(done),",
     replace: "confirmLeadership: (done) => done(this.isLeader),",
-    replay: undefined,
+    replay: {
+      seed: 13,
+      overrides: {
+        ...small,
+        faults: ["pause"],
+        leaderChance: 0.8,
+        heartbeatMs: 20,
+        electionMs: 100,
+        clients: 10,
+        leases: true,
+      },
+    },
   },
   {
     name: "lease-revoke-keeps-keys",
@@ -263,7 +340,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/apply/state-machine.js",
     find: "return this.#revokeTask(id, keys);",
     replace: "return this.#revokeTask(id, [...keys].slice(1));",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...alone, leases: true, clients: 12 } },
   },
   {
     name: "lease-not-restored",
@@ -271,7 +348,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/mvcc/restore.js",
     find: "leases.set(key, record.lease);",
     replace: "leases.delete(key);",
-    replay: undefined,
+    replay: { seed: 3, overrides: { ...alone, faults: ["kill"], leases: true, clients: 12 } },
   },
   {
     name: "commit-without-quorum",
@@ -279,7 +356,7 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/tracker.js",
     find: "return this.#quorumValue((progress) => progress.match);",
     replace: "return Math.max(...this.progress.map((progress) => progress.match));",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...small, faults: ["isolate"] } },
   },
   {
     name: "removed-leader-stops-at-once",
@@ -287,7 +364,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/peers/peer-network.js",
     find: "this.#options.env.clock.setTimer(removedDelayMs, () => this.#options.removed());",
     replace: "this.#options.removed();",
-    replay: undefined,
+    replay: { seed: 3, overrides: { ...small, members: 1, operations: ["member-change"], operationIntervalMs: 700 } },
   },
   {
     name: "torn-length-refused",
@@ -302,8 +379,8 @@ export const bugs: readonly Bug[] = [
     history: "etcd 14370: a leader counts an entry as its own before it is on its disk",
     file: "raft/dist/raft.js",
     find: "this.post(appRespMessage({ from: this.id, term: this.term }, this.id, index));",
-    replace: "this.tracker.get(this.id)?.maybeUpdate(index); this.maybeCommit();",
-    replay: undefined,
+    replace: "this.tracker.get(this.id)?.acknowledge(index); this.maybeCommit();",
+    replay: { seed: 1, overrides: { ...small, faults: ["disk-slow"], leaderChance: 0.8 } },
   },
   {
     name: "snapshot-index-kept",
@@ -319,7 +396,16 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/log-keeper.js",
     find: "await commitBackend();",
     replace: "",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: {
+        ...alone,
+        faults: ["kill"],
+        snapshotCount: 10,
+        backendBatchIntervalMs: 1000,
+        backendBatchLimit: 10_000,
+      },
+    },
   },
   {
     name: "database-switch-not-synced",
@@ -335,7 +421,18 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/mvcc/restore.js",
     find: "const unfinishedCompactRevision = scheduledRevision > Math.max(compactRevision, 0) ? scheduledRevision : undefined;",
     replace: "const unfinishedCompactRevision = undefined;",
-    replay: undefined,
+    replay: {
+      seed: 15,
+      overrides: {
+        ...alone,
+        members: 3,
+        faults: ["kill"],
+        operations: ["compact"],
+        operationIntervalMs: 200,
+        compactionBatchLimit: 1,
+        clients: 8,
+      },
+    },
   },
   {
     name: "proposal-sent-twice",
@@ -344,7 +441,7 @@ export const bugs: readonly Bug[] = [
     find: "if (this.#channelFor(message).send(message))",
     replace:
       "if (message.type === MessageType.prop) this.#channelFor(message).send(message);\n        if (this.#channelFor(message).send(message))",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...small, faults: [] } },
   },
   {
     name: "old-term-append",
@@ -352,15 +449,10 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "else if (message.term < this.term && message.term !== 0) {",
     replace: "else if (message.term < this.term && message.term !== 0 && message.type !== MessageType.app) {",
-    replay: undefined,
-  },
-  {
-    name: "learner-counts",
-    history: "thesis §4.2.1 left out: a learner that is not there counts for the quorum",
-    file: "raft/dist/tracker.js",
-    find: "const incoming = this.#halfValue(this.#voters, value);",
-    replace: "const incoming = this.#halfValue(this.#progress, value);",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: { ...small, faults: ["isolate", "mute"], leaderChance: 0.8, heartbeatMs: 20, electionMs: 100 },
+    },
   },
   {
     name: "promotion-not-stored",
@@ -368,7 +460,7 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/membership/membership.js",
     find: 'return { kind: "learnerPromoted", member: this.#store({ ...current, isLearner: false }) };',
     replace: 'return { kind: "learnerPromoted", member: { ...current, isLearner: false } };',
-    replay: undefined,
+    replay: { seed: 5, overrides: { ...small, members: 1, operations: ["member-change"], operationIntervalMs: 700 } },
   },
   {
     name: "removal-not-stored",
@@ -384,7 +476,18 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "if (watcher.minRevision > current)\n                    continue;",
     replace: "continue;",
-    replay: undefined,
+    replay: {
+      seed: 10,
+      overrides: {
+        ...small,
+        faults: ["isolate"],
+        clients: 16,
+        requestsPerSecond: 20,
+        snapshotCount: 10,
+        snapshotCatchupEntries: 50,
+        leaderChance: 0,
+      },
+    },
   },
   {
     name: "restored-watchers-replay",
@@ -392,7 +495,18 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "watcher.minRevision = Math.max(watcher.minRevision, this.#revision + 1);",
     replace: "watcher.minRevision = Math.max(watcher.startRevision, this.#source.compactRevision(), 1);",
-    replay: undefined,
+    replay: {
+      seed: 10,
+      overrides: {
+        ...small,
+        faults: ["isolate"],
+        clients: 16,
+        requestsPerSecond: 20,
+        snapshotCount: 10,
+        snapshotCatchupEntries: 50,
+        leaderChance: 0,
+      },
+    },
   },
   {
     name: "victim-batch-dropped",
@@ -400,15 +514,15 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/watch/watch-hub.js",
     find: "stream.victims.set(watcher, batch);",
     replace: "stream.victims.set(watcher, { ...batch, events: batch.events.slice(-1) });",
-    replay: undefined,
+    replay: { seed: 4, overrides: { ...slowWatchers } },
   },
   {
     name: "watch-splits-revision",
     history: "api guarantees, Atomic: the events of one revision come in two responses",
     file: "store/dist/watch/watch-hub.js",
-    find: "if (rowMain !== main) {",
-    replace: "if (rows > 0 || rowMain !== main) {",
-    replay: undefined,
+    find: "const isNewRevision = rowMain !== main;",
+    replace: "const isNewRevision = true;",
+    replay: { seed: 5, overrides: { ...slowWatchers } },
   },
   {
     name: "expired-lease-renewed",
@@ -416,13 +530,13 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/lease/lessor.js",
     find: 'if (lease.expiryMs <= nowMs)\n            return { kind: "expired" };',
     replace: 'if (lease.expiryMs <= nowMs)\n            return { kind: "renewed", ttl: lease.ttl };',
-    replay: undefined,
+    replay: { seed: 2, overrides: { ...alone, leases: true, clients: 12 } },
   },
   {
     name: "stale-leader-renews",
     history: "etcd 15247: a stalled leader that was replaced answers keepalives of leases that are gone",
     file: "server/dist/node/member.js",
-    find: "confirmLeadership: (done) => this.#confirmLeadership(done),",
+    find: "confirmLeadership: (done) => this.#leadership.confirm(done),",
     replace: "confirmLeadership: (done) => done(this.isLeader),",
     replay: undefined,
   },
@@ -430,9 +544,9 @@ export const bugs: readonly Bug[] = [
     name: "key-not-detached",
     history: "a key that has moved to another lease goes with the first one",
     file: "store/dist/lease/lessor.js",
-    find: "if (previous !== undefined)\n            deleteKey(previous, key);",
+    find: "deleteKey(lease, key);",
     replace: "",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...alone, leases: true, clients: 12, keys: 3 } },
   },
   {
     name: "lease-left-on-followers",
@@ -440,6 +554,6 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/lease/lessor.js",
     find: "this.#leases.delete(id);\n        if (this.#promotion",
     replace: "if (this.#promotion !== undefined)\n            this.#leases.delete(id);\n        if (this.#promotion",
-    replay: undefined,
+    replay: { seed: 1, overrides: { ...small, leases: true } },
   },
 ];

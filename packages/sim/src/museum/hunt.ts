@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import type { Overrides } from "../options.js";
-import { type Bug, museumSeconds } from "./bugs.js";
+import { type Bug, museumOverrides } from "./bugs.js";
 import { copyWithBug } from "./copy.js";
 
 export interface Hunt {
@@ -27,7 +27,7 @@ export async function hunt(bug: Bug, { firstSeed, seedsMax, overrides = {} }: Hu
       ...["--seed", String(firstSeed), "--seeds", String(seedsMax)],
       ...[
         "--overrides",
-        JSON.stringify({ seconds: museumSeconds, ...overrides }),
+        JSON.stringify({ ...museumOverrides, ...overrides }),
         "--until-failure",
         "--no-shrink",
         "--workers",
@@ -36,6 +36,8 @@ export async function hunt(bug: Bug, { firstSeed, seedsMax, overrides = {} }: Hu
     ]);
     const found = /^seed (\d+) FAILED.*\n {2}(.*)$/m.exec(output);
     if (found === null) return { bug, found: undefined, seeds: seedsMax };
+    if (/\b(Type|Reference|Syntax)Error\b/.test(found[2] ?? ""))
+      throw new Error(`bug ${bug.name} does not run: ${found[2]}`);
     const seed = Number(found[1]);
     return { bug, found: { seed, reason: found[2] ?? "" }, seeds: seed - firstSeed + 1 };
   } finally {
