@@ -66,7 +66,17 @@ export function openLmdbDatabase(directory: string, options: DatabaseOptions = {
     syncFile(join(directory, dataFile));
     return new LmdbDatabase(directory, mapSize, root, tables);
   } catch (error) {
-    throw databaseError("open", directory, error);
+    throw databaseError("open", directory, reasonOf(directory, error));
+  }
+}
+
+/** LMDB's own reason says what could not be done next; that the disk takes nothing more explains it better. */
+function reasonOf(directory: string, error: unknown): unknown {
+  try {
+    probeSpace(join(directory, probeFile));
+    return error;
+  } catch (diskError) {
+    return diskError;
   }
 }
 
