@@ -24,6 +24,10 @@ const finds = [
     bug: "stale-leader-revokes",
   },
   {
+    find: "a leader that lost and regained leadership while it was being confirmed revoked leases that were renewed since",
+    bug: "revokes-of-earlier-term",
+  },
+  {
     find: "a record whose length field filled its sector, and was lost with it, was taken for damage",
     bug: "torn-length-refused",
   },

@@ -69,11 +69,13 @@ export class LeaseLoop {
   }
 
   #pump(): void {
-    // Raft would forward the proposals of a member that leads no more to the new leader, which has extended the leases.
-    if (!this.#ports.lessor.isPrimary) this.#queue = [];
+    const { lessor, clock } = this.#ports;
     while (this.#inFlight < revokesInFlightMax && !this.#stopped) {
       const id = this.#queue.shift();
       if (id === undefined) return;
+      // While leadership was being confirmed, or others were revoked before it, another leader may have extended it, or this
+      // member when it was elected again.
+      if (!lessor.isExpired(id, clock.now())) continue;
       this.#inFlight++;
       this.#ports.revoke(id, () => {
         this.#inFlight--;

@@ -335,6 +335,15 @@ export const bugs: readonly Bug[] = [
     },
   },
   {
+    name: "revokes-of-earlier-term",
+    history:
+      "our own: what had expired in an earlier term of a leader is revoked when it leads again, though then renewed",
+    file: "server/dist/node/lease-loop.js",
+    find: "if (!lessor.isExpired(id, clock.now()))\n                continue;",
+    replace: "",
+    replay: { seed: 103, overrides: { seconds: 60 } },
+  },
+  {
     name: "lease-revoke-keeps-keys",
     history: "a revoked lease leaves one of its keys behind",
     file: "store/dist/apply/state-machine.js",

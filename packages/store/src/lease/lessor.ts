@@ -352,6 +352,14 @@ export class Lessor {
     return expired;
   }
 
+  /** Whether the lease is still to be revoked: what was expired once may have been renewed, or extended by a promotion. */
+  isExpired(id: bigint, nowMs: number): boolean {
+    const lease = this.#leases.get(id);
+    if (lease === undefined || this.#promotion === undefined) return false;
+    this.#refresh(lease);
+    return lease.expiryMs <= nowMs;
+  }
+
   /**
    * Checkpoints to propose now, at most `limit`. Each lease comes again after the checkpoint interval, also when the
    * proposal is lost.
