@@ -128,7 +128,9 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
     const deadline = healedAt + limitMs;
     let putRevision = 0;
     const put = (): void => {
-      const node = cluster.serving.find((one) => one.running?.incarnation.paused === false);
+      const node = cluster.serving.find(
+        ({ running, member }) => running?.incarnation.paused === false && member?.isLearner === false,
+      );
       if (putRevision > 0) return;
       if (node === undefined) return void world.schedule(50, put);
       const request = { key: new TextEncoder().encode("z"), value: new Uint8Array(1) };
