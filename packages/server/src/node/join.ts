@@ -92,21 +92,39 @@ function parseMembers(body: Uint8Array): readonly Member[] | undefined {
 }
 
 /**
- * This member as the cluster knows it. The configured cluster and the existing one must be the same, and of a version that
- * this member can follow. Rejects with `BootstrapError`.
+ * This member as the cluster knows it. The configured cluster and the existing one, as one of its members tells it, must be
+ * the same, and of a version that this member can follow. Rejects with `BootstrapError`, for what the first one told.
  */
 export async function joinCluster(
   env: Env,
   configured: InitialCluster,
   options: { readonly name: string; readonly maxLearners: number },
 ): Promise<ExistingCluster & { readonly self: Member }> {
-  const { name } = options;
-  const existing = await fetchCluster(env, otherUrls(configured, name));
-  if (existing === undefined) {
-    throw new BootstrapError(
-      "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs",
-    );
+  let reason: unknown;
+  for (const url of otherUrls(configured, options.name)) {
+    const existing = await fetchCluster(env, [url]);
+    if (existing === undefined) continue;
+    try {
+      return await asConfigured(env, configured, existing, options);
+    } catch (error) {
+      // A member that lags behind does not know of this one yet, and may not catch up before this one votes.
+      reason ??= error;
+    }
   }
+  throw (
+    reason ??
+    new BootstrapError(
+      "cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs",
+    )
+  );
+}
+
+async function asConfigured(
+  env: Env,
+  configured: InitialCluster,
+  existing: ExistingCluster,
+  { name, maxLearners }: { readonly name: string; readonly maxLearners: number },
+): Promise<ExistingCluster & { readonly self: Member }> {
   if (existing.members.length !== configured.size) {
     throw new BootstrapError("error validating peerURLs: member count is unequal");
   }
@@ -116,7 +134,7 @@ export async function joinCluster(
   if (self === undefined) throw new BootstrapError("error validating peerURLs: this member is not part of the cluster");
   const others = existing.members.filter((member) => member !== self);
   if (!(await isCompatible(env, others))) throw new BootstrapError("incompatible with current running cluster");
-  checkLearners(existing.members, options.maxLearners);
+  checkLearners(existing.members, maxLearners);
   return { ...existing, self };
 }
 
