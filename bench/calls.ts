@@ -79,11 +79,11 @@ class MemoryClient {
         },
       },
     );
-    this.#writer = new FrameWriter((bytes, onWritten) => {
+    this.#writer = new FrameWriter((bytes) => {
       this.#receiving = true;
       this.#server.connection.receive(bytes, this.#timers.nowMs);
       this.#receiving = false;
-      onWritten();
+      return true;
     });
     this.#server.connection.start();
     this.#writer.text(preface);

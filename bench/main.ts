@@ -152,8 +152,11 @@ interface Run extends Figures {
 async function measureRun(row: Row, side: Side): Promise<Run> {
   const server = serverOf(side);
   const cpuSeconds = server.cpuSeconds();
+  const own = process.cpuUsage();
   const result = await row.run(side, options.seconds);
-  return runOf(result, { server, cpuSeconds: server.cpuSeconds() - cpuSeconds });
+  const { user, system } = process.cpuUsage(own);
+  const run = runOf(result, { server, cpuSeconds: server.cpuSeconds() - cpuSeconds });
+  return { ...run, generatorCpuUs: (user + system) / result.calls };
 }
 
 function runOf(result: LoopResult, cost: { server: Server; cpuSeconds: number }): Run {
@@ -173,7 +176,14 @@ function summarize(runs: readonly Run[]): Run {
     p50Ms: median(runs.map((run) => run.p50Ms)),
     p99Ms: median(runs.map((run) => run.p99Ms)),
     rssBytes: median(runs.map((run) => run.rssBytes)),
+    ...generatorCpu(runs),
   };
+}
+
+/** Known of the rows that are measured in turns. */
+function generatorCpu(runs: readonly Run[]): Pick<Run, "generatorCpuUs"> {
+  const known = runs.flatMap(({ generatorCpuUs }) => generatorCpuUs ?? []);
+  return known.length === 0 ? {} : { generatorCpuUs: median(known) };
 }
 
 function lineOf(row: Row, ours: Run, peer: Run, ceiling: LoopResult | undefined): Line {

@@ -7,6 +7,8 @@ export interface Figures {
   readonly p50Ms?: number;
   readonly p99Ms?: number;
   readonly rssBytes?: number;
+  /** Processor time of the load generator a call. */
+  readonly generatorCpuUs?: number;
 }
 
 export interface Line {
@@ -36,8 +38,25 @@ export function median(values: readonly number[]): number {
 }
 
 const titles = [
-  ["", "ours", "peer", "ratio", "target", "", "CPU s/100 k", "", "p50 ms", "", "p99 ms", "", "RSS MB", "", "ceiling"],
-  ["", "", "", "", "", "", "ours", "peer", "ours", "peer", "ours", "peer", "ours", "peer", "÷ fastest"],
+  [
+    "",
+    "ours",
+    "peer",
+    "ratio",
+    "target",
+    "",
+    "CPU s/100 k",
+    "",
+    "p50 ms",
+    "",
+    "p99 ms",
+    "",
+    "RSS MB",
+    "",
+    "generator",
+    "ceiling",
+  ],
+  ["", "", "", "", "", "", "ours", "peer", "ours", "peer", "ours", "peer", "ours", "peer", "CPU µs", "÷ fastest"],
 ];
 
 /** Renders the lines as columns aligned with blanks. */
@@ -64,6 +83,7 @@ function cells(line: Line): string[] {
     ...[ours.p50Ms, peer.p50Ms].map((value) => optional(value, 2)),
     ...[ours.p99Ms, peer.p99Ms].map((value) => optional(value, 2)),
     ...[ours.rssBytes, peer.rssBytes].map((value) => optional(value === undefined ? undefined : value / 2 ** 20, 0)),
+    optional(ours.generatorCpuUs, 2),
     headroom === undefined ? "" : `${headroom.toFixed(1)}${headroom < 2 ? " (low)" : ""}`,
   ];
 }

@@ -5,13 +5,14 @@
 
 import { type CallHandler, Connection } from "./connection.js";
 import { Histogram } from "./histogram.js";
+import type { Region } from "./region.js";
 
 /** What one caller does. Every caller has its own. */
 export interface Work {
   /** Writes the next request; undefined when there is nothing left to do. The message is copied at once. */
   prepare(): { readonly path: string; readonly message: Uint8Array; readonly size: number } | undefined;
   /** Checks the answer to the last request at `[start, end)` and throws if it is wrong. */
-  check(bytes: Buffer, start: number, end: number): void;
+  check(region: Region, start: number, end: number): void;
 }
 
 export interface LoopOptions {
@@ -51,7 +52,7 @@ export async function runClosedLoop(options: LoopOptions): Promise<LoopResult> {
       Array.from({ length: options.streams }, (_, s) => {
         const work = options.work(c * options.streams + s);
         return new Promise<void>((resolve) => {
-          new Caller(connection, work, { deadlineMs, latency, onDone: resolve, onFailure: fail }).next();
+          new Caller(connection, work, { deadlineMs, latency, onDone: resolve, onFailure: fail }).next(startedMs);
         });
       }),
     );
@@ -84,9 +85,9 @@ class Caller implements CallHandler {
     this.#options = options;
   }
 
-  next(): void {
-    this.#sentMs = performance.now();
-    const request = this.#sentMs < this.#options.deadlineMs ? this.#work.prepare() : undefined;
+  next(nowMs: number): void {
+    this.#sentMs = nowMs;
+    const request = nowMs < this.#options.deadlineMs ? this.#work.prepare() : undefined;
     if (request === undefined) {
       this.#options.onDone();
       return;
@@ -95,9 +96,9 @@ class Caller implements CallHandler {
     this.#connection.unary(request.path, request.message, request.size, this);
   }
 
-  onMessage(bytes: Buffer, start: number, end: number): void {
+  onMessage(region: Region, start: number, end: number): void {
     this.#answers++;
-    this.#work.check(bytes, start, end);
+    this.#work.check(region, start, end);
   }
 
   onEnd(status: number, text: string): void {
@@ -105,7 +106,8 @@ class Caller implements CallHandler {
       this.#options.onFailure(new Error(`a call ended with status ${status} and ${this.#answers} answers: ${text}`));
       return;
     }
-    this.#options.latency.record(performance.now() - this.#sentMs);
-    this.next();
+    const nowMs = this.#connection.turnMs;
+    this.#options.latency.record(nowMs - this.#sentMs);
+    this.next(nowMs);
   }
 }

@@ -11,12 +11,14 @@
 import { connect, type Socket } from "node:net";
 import {
   Flag,
+  type FrameHandler,
   FrameReader,
   FrameType,
   FrameWriter,
   frameSizeMax,
+  input,
+  inputTarget,
   preface,
-  readInto,
   readSettings,
   SettingsId,
   windowDefault,
@@ -24,11 +26,13 @@ import {
   writeTo,
 } from "./frames.js";
 import { type HeaderField, HpackDecoder, HpackEncoder } from "./hpack.js";
+import { Region } from "./region.js";
+import { type Stream, StreamTable } from "./stream-table.js";
 
 /** What comes back of one call. Errors thrown here close the connection and fail the run. */
 export interface CallHandler {
   /** One message at `[start, end)`, valid until this returns. */
-  onMessage(bytes: Buffer, start: number, end: number): void;
+  onMessage(region: Region, start: number, end: number): void;
   /** The end of the call: a gRPC status code and its text. */
   onEnd(status: number, text: string): void;
 }
@@ -36,16 +40,6 @@ export interface CallHandler {
 const messagePrefixSize = 5;
 /** The server may send this much before it needs more credit; given back when half is used. */
 const connectionCredit = 2 ** 30;
-
-interface Stream {
-  readonly id: number;
-  readonly handler: CallHandler;
-  sendWindow: number;
-  sawHeaders: boolean;
-  /** A message that arrived in parts: its bytes so far, gRPC prefix included. */
-  partial: Buffer | undefined;
-  partialSize: number;
-}
 
 interface Trailers {
   readonly isFinal: boolean;
@@ -55,36 +49,40 @@ interface Trailers {
 
 interface Blocked {
   readonly stream: Stream;
+  readonly id: number;
   readonly message: Buffer;
   readonly endStream: boolean;
 }
 
 /** A header block met before: its bytes, the decoder's generation at that time, and what it said. */
 interface KnownBlock {
-  readonly bytes: Uint8Array;
+  readonly block: Region;
   readonly generation: number;
   readonly meaning: Trailers;
 }
 
-export class Connection {
+export class Connection implements FrameHandler {
   readonly #socket: Socket;
   readonly #authority: string;
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams = new StreamTable();
   readonly #encoder = new HpackEncoder();
   readonly #requestBlocks = new Map<string, { block: Uint8Array; generation: number }>();
   readonly #decoder = new HpackDecoder();
   readonly #known: KnownBlock[] = [];
   readonly #blocked: Blocked[] = [];
   readonly #reader = new FrameReader();
-  readonly #input = this.#reader.input;
   readonly #writer: FrameWriter;
   #isFlushPlanned = false;
-  #nextStreamId = 1;
   #sendWindow = windowDefault;
   #streamWindowInitial = windowDefault;
   #received = 0;
   #onFailure: (error: Error) => void = () => {};
   #isClosed = false;
+  /**
+   * When the answers being handled were read. A call is timed from the turn that made it to the turn that reads its
+   * answer, the generator's own work in the first one included: the clock is read once a turn, not twice a call.
+   */
+  turnMs: number = performance.now();
 
   private constructor(host: string, port: number) {
     this.#authority = `${host}:${port}`;
@@ -92,7 +90,7 @@ export class Connection {
       host,
       port,
       noDelay: true,
-      onread: readInto(this.#reader, (byteCount) => this.#onRead(byteCount)),
+      onread: { buffer: inputTarget, callback: (byteCount) => this.#onRead(byteCount) },
     });
     this.#writer = new FrameWriter(writeTo(this.#socket));
     this.#socket.on("error", (error) => this.#fail(error));
@@ -125,8 +123,16 @@ export class Connection {
   /** Starts a call whose messages are written one by one. It ends with the connection. */
   stream(path: string, handler: CallHandler): { write(message: Uint8Array, size: number): void } {
     const stream = this.#open(path, handler);
+    const { id } = stream;
     this.#planFlush();
-    return { write: (message, size) => this.#sendMessage(stream, message, size, false) };
+    return {
+      write: (message, size) => {
+        if (stream.id !== id) {
+          throw new Error("a message was written to a call that has ended");
+        }
+        this.#sendMessage(stream, message, size, false);
+      },
+    };
   }
 
   #greet(): void {
@@ -141,19 +147,9 @@ export class Connection {
   }
 
   #open(path: string, handler: CallHandler): Stream {
-    const id = this.#nextStreamId;
-    this.#nextStreamId += 2;
-    const stream: Stream = {
-      id,
-      handler,
-      sendWindow: this.#streamWindowInitial,
-      sawHeaders: false,
-      partial: undefined,
-      partialSize: 0,
-    };
-    this.#streams.set(id, stream);
+    const stream = this.#streams.open(handler, this.#streamWindowInitial);
     const block = this.#requestBlock(path);
-    this.#writer.frame(FrameType.headers, Flag.endHeaders, id, block.length);
+    this.#writer.frame(FrameType.headers, Flag.endHeaders, stream.id, block.length);
     this.#writer.bytes(block);
     return stream;
   }
@@ -183,7 +179,7 @@ export class Connection {
       copy[0] = 0;
       copy.writeUInt32BE(size, 1);
       copy.set(message.subarray(0, size), messagePrefixSize);
-      this.#blocked.push({ stream, message: copy, endStream });
+      this.#blocked.push({ stream, id: stream.id, message: copy, endStream });
       this.#sendBlocked();
     } else {
       this.#sendWindow -= length;
@@ -199,6 +195,10 @@ export class Connection {
   /** Sends what flow control held back, oldest first, in frames of the largest size. */
   #sendBlocked(): void {
     for (let next = this.#blocked[0]; next !== undefined; next = this.#blocked[0]) {
+      if (next.stream.id !== next.id) {
+        this.#blocked.shift();
+        continue;
+      }
       const length = Math.min(next.message.length, this.#sendWindow, next.stream.sendWindow, frameSizeMax);
       if (length <= 0) {
         return;
@@ -216,43 +216,48 @@ export class Connection {
     }
   }
 
-  #onRead(byteCount: number): void {
+  #onRead(byteCount: number): boolean {
+    this.turnMs = performance.now();
     // Requests started while answers are read go out together below.
     this.#isFlushPlanned = true;
     try {
-      this.#reader.read(byteCount, this.#onFrame);
+      this.#reader.read(byteCount, this);
       this.#flush();
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
     }
+    return true;
   }
 
-  readonly #onFrame = (type: number, flags: number, id: number, start: number, end: number): void => {
+  /** For the frame reader only. */
+  onFrame(type: number, flags: number, id: number, start: number, end: number): void {
     switch (type) {
       case FrameType.data:
         return this.#onData(flags, id, start, end);
       case FrameType.headers:
         return this.#onHeaders(flags, id, start, end);
       case FrameType.windowUpdate:
-        return this.#onWindowUpdate(id, this.#input.readUInt32BE(start) & windowMax);
+        return this.#onWindowUpdate(id, input.view.getInt32(start) & windowMax);
       case FrameType.settings:
         return this.#onSettings(flags, start, end);
       case FrameType.ping:
         return this.#onPing(flags, start, end);
       case FrameType.resetStream: {
         const stream = this.#streams.get(id);
-        this.#streams.delete(id);
-        return stream?.handler.onEnd(1, `reset by the server with code ${this.#input.readUInt32BE(start)}`);
+        if (stream !== undefined) {
+          this.#end(stream, 1, `reset by the server with code ${input.view.getUint32(start)}`);
+        }
+        return;
       }
       case FrameType.goAway:
-        throw new Error(`the server sent GOAWAY: ${this.#input.toString("latin1", start + 8, end)}`);
+        throw new Error(`the server sent GOAWAY: ${input.bytes.toString("latin1", start + 8, end)}`);
       case FrameType.continuation:
       case FrameType.pushPromise:
         throw new Error(`the server sent a frame of type ${type}`);
       default:
         return;
     }
-  };
+  }
 
   #onData(flags: number, id: number, start: number, end: number): void {
     if ((flags & Flag.padded) !== 0) {
@@ -267,50 +272,55 @@ export class Connection {
     if (stream === undefined) {
       return;
     }
-    if (stream.partial !== undefined) {
-      this.#append(stream, this.#input, start, end);
-    } else {
-      const rest = this.#deliver(stream, this.#input, start, end);
-      if (rest < end) {
-        this.#append(stream, this.#input, rest, end);
-      }
+    const rest = stream.partialSize === 0 ? this.#deliver(stream, input, start, end) : start;
+    if (rest < end) {
+      this.#append(stream, rest, end);
     }
     if ((flags & Flag.endStream) !== 0) {
       throw new Error("the server ended a call without trailers");
     }
   }
 
-  /** Hands out the whole messages of `bytes[at, end)` and returns where the first incomplete one starts. */
-  #deliver(stream: Stream, bytes: Buffer, start: number, end: number): number {
+  /** Hands out the whole messages at `[start, end)` and returns where the first incomplete one starts. */
+  #deliver(stream: Stream, region: Region, start: number, end: number): number {
     let at = start;
     while (end - at >= messagePrefixSize) {
-      if (bytes[at] !== 0) {
+      if (region.view.getUint8(at) !== 0) {
         throw new Error("the server sent a compressed message");
       }
       const message = at + messagePrefixSize;
-      const messageEnd = message + bytes.readUInt32BE(at + 1);
+      const messageEnd = message + region.view.getUint32(at + 1);
       if (messageEnd > end) {
         break;
       }
-      stream.handler.onMessage(bytes, message, messageEnd);
+      stream.handler.onMessage(region, message, messageEnd);
       at = messageEnd;
     }
     return at;
   }
 
-  #append(stream: Stream, bytes: Buffer, start: number, end: number): void {
+  /** Puts a message together that arrives in parts. */
+  #append(stream: Stream, start: number, end: number): void {
     const needed = stream.partialSize + end - start;
-    let partial = stream.partial ?? Buffer.allocUnsafe(Math.max(needed, 4 * frameSizeMax));
-    if (needed > partial.length) {
-      const larger = Buffer.allocUnsafe(2 * needed);
-      partial.copy(larger, 0, 0, stream.partialSize);
+    let partial = stream.partial ?? new Region(Math.max(needed, 4 * frameSizeMax));
+    if (needed > partial.size) {
+      const larger = new Region(2 * needed);
+      partial.bytes.copy(larger.bytes, 0, 0, stream.partialSize);
       partial = larger;
     }
-    bytes.copy(partial, stream.partialSize, start, end);
+    stream.partial = partial;
+    input.bytes.copy(partial.bytes, stream.partialSize, start, end);
     const rest = this.#deliver(stream, partial, 0, needed);
-    partial.copyWithin(0, rest, needed);
+    if (rest > 0) {
+      partial.bytes.copyWithin(0, rest, needed);
+    }
     stream.partialSize = needed - rest;
-    stream.partial = stream.partialSize === 0 ? undefined : partial;
+  }
+
+  #end(stream: Stream, status: number, text: string): void {
+    const { handler } = stream;
+    this.#streams.close(stream);
+    handler.onEnd(status, text);
   }
 
   #onHeaders(flags: number, id: number, start: number, end: number): void {
@@ -323,8 +333,7 @@ export class Connection {
       return;
     }
     if ((flags & Flag.endStream) !== 0) {
-      this.#streams.delete(id);
-      stream.handler.onEnd(meaning.isFinal ? meaning.status : 2, meaning.text);
+      this.#end(stream, meaning.isFinal ? meaning.status : 2, meaning.text);
     } else if (meaning.isFinal || stream.sawHeaders) {
       throw new Error("the server sent trailers that do not end the call");
     } else {
@@ -333,16 +342,18 @@ export class Connection {
   }
 
   #meaning(start: number, end: number): Trailers {
-    for (const known of this.#known) {
-      if (known.generation === this.#decoder.generation && equal(known.bytes, this.#input, start, end)) {
+    const { generation } = this.#decoder;
+    const size = end - start;
+    for (let i = 0; i < this.#known.length; i++) {
+      const known = this.#known[i] as KnownBlock;
+      if (known.block.size === size && known.generation === generation && known.block.isSame(0, size, input, start)) {
         return known.meaning;
       }
     }
-    const generation = this.#decoder.generation;
-    const meaning = trailersOf(this.#decoder.decode(this.#input, start, end));
+    const meaning = trailersOf(this.#decoder.decode(input.bytes, start, end));
     if (generation === this.#decoder.generation) {
       // Two blocks are current at a time, the answer's headers and its trailers; errors with texts come and go.
-      this.#known.unshift({ bytes: Uint8Array.from(this.#input.subarray(start, end)), generation, meaning });
+      this.#known.unshift({ block: Region.copyOf(input.bytes, start, end), generation, meaning });
       this.#known.length = Math.min(this.#known.length, 4);
     }
     return meaning;
@@ -352,9 +363,9 @@ export class Connection {
     if ((flags & Flag.ack) !== 0) {
       return;
     }
-    for (const { id, value } of readSettings(this.#input, start, end)) {
+    for (const { id, value } of readSettings(start, end)) {
       if (id === SettingsId.initialWindowSize) {
-        for (const stream of this.#streams.values()) {
+        for (const stream of this.#streams.all()) {
           stream.sendWindow += value - this.#streamWindowInitial;
         }
         this.#streamWindowInitial = value;
@@ -367,7 +378,7 @@ export class Connection {
   #onPing(flags: number, start: number, end: number): void {
     if ((flags & Flag.ack) === 0) {
       this.#writer.frame(FrameType.ping, Flag.ack, 0, end - start);
-      this.#writer.bytes(this.#input, start, end);
+      this.#writer.bytes(input.bytes, start, end);
     }
   }
 
@@ -422,16 +433,4 @@ function trailersOf(fields: readonly HeaderField[]): Trailers {
     return { isFinal: true, status: 2, text: `HTTP status ${httpStatus}` };
   }
   return { isFinal: status !== undefined, status: status ?? 2, text };
-}
-
-function equal(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (known.length !== end - start) {
-    return false;
-  }
-  for (let i = 0; i < known.length; i++) {
-    if (known[i] !== bytes[start + i]) {
-      return false;
-    }
-  }
-  return true;
 }

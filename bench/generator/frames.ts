@@ -1,6 +1,7 @@
 /** HTTP/2 frames over a socket: a writer that collects them into one write, and a reader that finds them in place. */
 
 import type { Socket } from "node:net";
+import { Region } from "./region.js";
 
 export const FrameType = {
   data: 0,
@@ -25,17 +26,17 @@ export const windowDefault = 65_535;
 export const windowMax = 2 ** 31 - 1;
 const frameHeaderSize = 9;
 const outputSize = 256 * 1024;
-const inputSize = 512 * 1024;
+const inputSize = 256 * 1024;
 
 export class FrameWriter {
-  readonly #write: (bytes: Uint8Array, onWritten: () => void) => void;
-  readonly #freeOutputs: Buffer[] = [];
+  readonly #write: (bytes: Uint8Array) => boolean;
   /** The buffer being filled. Valid until the next `frame` or `flush`. */
   output: Buffer = Buffer.allocUnsafeSlow(outputSize);
   /** Bytes of `output` that are filled; a user who writes into it moves this on. */
   used = 0;
 
-  constructor(write: (bytes: Uint8Array, onWritten: () => void) => void) {
+  /** `write` says whether it is done with the bytes when it returns. */
+  constructor(write: (bytes: Uint8Array) => boolean) {
     this.#write = write;
   }
 
@@ -95,9 +96,10 @@ export class FrameWriter {
   /** Hands what was written to the socket. */
   flush(): void {
     if (this.used > 0) {
-      const full = this.output;
-      this.#write(full.subarray(0, this.used), () => this.#freeOutputs.push(full));
-      this.output = this.#freeOutputs.pop() ?? Buffer.allocUnsafeSlow(outputSize);
+      const isDone = this.#write(this.output.subarray(0, this.used));
+      if (!isDone) {
+        this.output = Buffer.allocUnsafeSlow(outputSize);
+      }
       this.used = 0;
     }
   }
@@ -109,31 +111,39 @@ export class FrameWriter {
   }
 }
 
-/** Handles the frame of `type` whose payload is `[start, end)` of the reader's `input`. */
-export type OnFrame = (type: number, flags: number, id: number, start: number, end: number) => void;
+export interface FrameHandler {
+  /** The payload is `[start, end)` of the `input`, until this returns. */
+  onFrame(type: number, flags: number, id: number, start: number, end: number): void;
+}
 
+const headroom = frameHeaderSize + frameSizeMax;
+
+/**
+ * Where all sockets of the process put what they read: it is handled before the next one is read, and stays in the
+ * processor's cache. The room in front is for the beginning of a frame that came with an earlier read.
+ */
+export const input: Region = new Region(headroom + inputSize);
+/** The part of `input` that a socket reads into. */
+export const inputTarget: Buffer = input.bytes.subarray(headroom);
+
+/** Finds the frames of one connection. */
 export class FrameReader {
-  readonly input: Buffer = Buffer.allocUnsafeSlow(inputSize);
-  /** Bytes of an incomplete frame at the start of `input`. */
-  #carried: number;
+  /** The beginning of an incomplete frame. */
+  readonly #carry: Buffer = Buffer.allocUnsafeSlow(headroom);
+  #carried = 0;
 
-  /** The first `skipped` bytes are expected to be something else, and are already in `input`. */
-  constructor(skipped = 0) {
-    this.#carried = skipped;
-  }
-
-  /** Where the socket shall put its next bytes. */
-  free(): Buffer {
-    return this.input.subarray(this.#carried);
-  }
-
-  /** Finds the whole frames after `byteCount` new bytes, and keeps the rest for later. */
-  read(byteCount: number, onFrame: OnFrame): void {
-    const input = this.input;
-    const end = this.#carried + byteCount;
-    let at = 0;
+  /** Shows the whole frames after `byteCount` new bytes at the start of `inputTarget`, and keeps the rest for later. */
+  read(byteCount: number, handler: FrameHandler): void {
+    const { bytes, view } = input;
+    const end = headroom + byteCount;
+    let at = headroom - this.#carried;
+    if (this.#carried > 0) {
+      this.#carry.copy(bytes, at, 0, this.#carried);
+      this.#carried = 0;
+    }
     while (end - at >= frameHeaderSize) {
-      const length = ((input[at] ?? 0) << 16) | ((input[at + 1] ?? 0) << 8) | (input[at + 2] ?? 0);
+      const lengthAndType = view.getUint32(at);
+      const length = lengthAndType >>> 8;
       const payload = at + frameHeaderSize;
       if (length > frameSizeMax) {
         throw new Error(`the peer sent a frame of ${length} bytes`);
@@ -141,36 +151,27 @@ export class FrameReader {
       if (end - payload < length) {
         break;
       }
-      const id = input.readUInt32BE(at + 5) & windowMax;
-      onFrame(input[at + 3] ?? 0, input[at + 4] ?? 0, id, payload, payload + length);
+      const id = view.getInt32(at + 5) & windowMax;
+      handler.onFrame(lengthAndType & 0xff, view.getUint8(at + 4), id, payload, payload + length);
       at = payload + length;
     }
-    input.copyWithin(0, at, end);
-    this.#carried = end - at;
+    if (at < end) {
+      this.#carried = bytes.copy(this.#carry, 0, at, end);
+    }
   }
 }
 
 /** Reads the settings in a SETTINGS payload. */
-export function* readSettings(input: Buffer, start: number, end: number): Generator<{ id: number; value: number }> {
+export function* readSettings(start: number, end: number): Generator<{ id: number; value: number }> {
   for (let at = start; at + 6 <= end; at += 6) {
-    yield { id: input.readUInt16BE(at), value: input.readUInt32BE(at + 2) };
+    yield { id: input.view.getUint16(at), value: input.view.getUint32(at + 2) };
   }
 }
 
-/** Options of `net.connect` and of a server's socket that read into `reader` without allocating. */
-export function readInto(reader: FrameReader, onBytes: (byteCount: number) => void) {
-  return {
-    buffer: () => reader.free(),
-    callback: (byteCount: number): boolean => {
-      onBytes(byteCount);
-      return true;
-    },
-  };
-}
-
-/** The write function of a socket. */
-export function writeTo(socket: Socket): (bytes: Uint8Array, onWritten: () => void) => void {
-  return (bytes, onWritten) => {
-    socket.write(bytes, onWritten);
+/** The write function of a socket: nearly always the system takes all bytes at once. */
+export function writeTo(socket: Socket): (bytes: Uint8Array) => boolean {
+  return (bytes) => {
+    socket.write(bytes);
+    return socket.writableLength === 0;
   };
 }

@@ -3,6 +3,8 @@
 import type { Work } from "./closed-loop.js";
 import type { KeySpace } from "./key-space.js";
 import { MessageReader, MessageWriter } from "./message.js";
+import type { Region } from "./region.js";
+import { headerRevision } from "./response-header.js";
 import type { Revisions } from "./revisions.js";
 
 export const KvPath = {
@@ -35,21 +37,8 @@ export interface KvLoad {
   readonly lease?: number;
 }
 
-const header = new MessageReader();
 const outer = new MessageReader();
 const inner = new MessageReader();
-
-/** The revision in the ResponseHeader at `[start, end)`. */
-export function headerRevision(bytes: Uint8Array, start: number, end: number): number {
-  header.reset(bytes, start, end);
-  let revision = 0;
-  while (header.next()) {
-    if (header.field === 3) {
-      revision = header.value;
-    }
-  }
-  return revision;
-}
 
 export class PutWork implements Work {
   readonly #load: KvLoad;
@@ -69,6 +58,8 @@ export class PutWork implements Work {
     this.#valueOffset = writer.size - load.keys.valueSize;
     writer.uint(3, load.lease ?? 0);
     this.#message = writer.finish();
+    load.keys.writeKey(this.#message, this.#keyOffset, 0);
+    load.keys.writeValue(this.#message, this.#valueOffset, 0, 0);
     this.#request = { path: KvPath.put, message: this.#message, size: this.#message.length };
   }
 
@@ -80,28 +71,28 @@ export class PutWork implements Work {
     }
     this.#floor = revisions.newest;
     this.#index = keys.shuffled(step);
-    keys.writeKey(this.#message, this.#keyOffset, this.#index);
-    keys.writeValue(this.#message, this.#valueOffset, this.#index, step);
+    keys.patchKey(this.#message, this.#keyOffset, this.#index);
+    keys.patchValue(this.#message, this.#valueOffset, this.#index, step);
     return this.#request;
   }
 
-  check(bytes: Buffer, start: number, end: number): void {
+  check(region: Region, start: number, end: number): void {
     const { keys, revisions } = this.#load;
-    const revision = writeRevision(bytes, start, end, "put");
+    const revision = writeRevision(region, start, end, "put");
     revisions.claim(revision, this.#floor);
     keys.acknowledged[this.#index] = Math.max(revision, keys.acknowledged[this.#index] ?? 0);
   }
 }
 
 /** The header revision of an answer that holds nothing else. */
-function writeRevision(bytes: Uint8Array, start: number, end: number, what: string): number {
-  outer.reset(bytes, start, end);
+function writeRevision(region: Region, start: number, end: number, what: string): number {
+  outer.reset(region.bytes, start, end);
   let revision = 0;
   while (outer.next()) {
     if (outer.field !== 1) {
       throw new Error(`the answer to a ${what} has field ${outer.field}`);
     }
-    revision = headerRevision(bytes, outer.spanStart, outer.spanEnd);
+    revision = headerRevision(region, outer.spanStart, outer.spanEnd);
   }
   return revision;
 }
@@ -127,9 +118,12 @@ export class RangeWork implements Work {
     if (this.#rangeSize > 1) {
       writer.span(2, new Uint8Array(load.keys.keySize));
     }
+    // Of the key itself when there is no end.
     this.#endOffset = writer.size - load.keys.keySize;
     writer.uint(7, options.serializable === true ? 1 : 0);
     this.#message = writer.finish();
+    load.keys.writeKey(this.#message, this.#endOffset, 0);
+    load.keys.writeKey(this.#message, this.#keyOffset, 0);
     this.#request = { path: KvPath.range, message: this.#message, size: this.#message.length };
   }
 
@@ -143,22 +137,22 @@ export class RangeWork implements Work {
     const shuffled = keys.shuffled(step);
     this.#index = shuffled - (shuffled % this.#rangeSize);
     this.#acknowledged = keys.acknowledged[this.#index] ?? 0;
-    keys.writeKey(this.#message, this.#keyOffset, this.#index);
+    keys.patchKey(this.#message, this.#keyOffset, this.#index);
     if (this.#rangeSize > 1) {
-      keys.writeKey(this.#message, this.#endOffset, this.#index + this.#rangeSize);
+      keys.patchKey(this.#message, this.#endOffset, this.#index + this.#rangeSize);
     }
     return this.#request;
   }
 
-  check(bytes: Buffer, start: number, end: number): void {
+  check(region: Region, start: number, end: number): void {
     let count = 0;
     let found = 0;
-    outer.reset(bytes, start, end);
+    outer.reset(region.bytes, start, end);
     while (outer.next()) {
       if (outer.field === 1) {
-        this.#load.revisions.observe(headerRevision(bytes, outer.spanStart, outer.spanEnd), this.#floor);
+        this.#load.revisions.observe(headerRevision(region, outer.spanStart, outer.spanEnd), this.#floor);
       } else if (outer.field === 2) {
-        this.#checkKeyValue(bytes, this.#index + found, outer.spanStart, outer.spanEnd);
+        this.#checkKeyValue(region, this.#index + found, outer.spanStart, outer.spanEnd);
         found++;
       } else if (outer.field === 4) {
         count = outer.value;
@@ -171,19 +165,19 @@ export class RangeWork implements Work {
     }
   }
 
-  #checkKeyValue(bytes: Buffer, index: number, start: number, end: number): void {
+  #checkKeyValue(region: Region, index: number, start: number, end: number): void {
     const { keys } = this.#load;
     let isKey = false;
     let isValue = false;
     let modRevision = 0;
-    inner.reset(bytes, start, end);
+    inner.reset(region.bytes, start, end);
     while (inner.next()) {
       if (inner.field === 1) {
-        isKey = keys.readKey(bytes, inner.spanStart, inner.spanEnd) === index;
+        isKey = keys.isKey(index, region, inner.spanStart, inner.spanEnd);
       } else if (inner.field === 3) {
         modRevision = inner.value;
       } else if (inner.field === 5) {
-        isValue = keys.isValueOf(index, bytes, inner.spanStart, inner.spanEnd);
+        isValue = keys.isValueOf(index, region, inner.spanStart, inner.spanEnd);
       }
     }
     if (!isKey || !isValue) {
@@ -255,20 +249,20 @@ export class CompareAndSwapWork implements Work {
     return this.#request;
   }
 
-  check(bytes: Buffer, start: number, end: number): void {
+  check(region: Region, start: number, end: number): void {
     const { keys, revisions } = this.#load;
     let revision = 0;
     let succeeded = false;
     let responses = 0;
-    outer.reset(bytes, start, end);
+    outer.reset(region.bytes, start, end);
     while (outer.next()) {
       if (outer.field === 1) {
-        revision = headerRevision(bytes, outer.spanStart, outer.spanEnd);
+        revision = headerRevision(region, outer.spanStart, outer.spanEnd);
       } else if (outer.field === 2) {
         succeeded = outer.value === 1;
       } else if (outer.field === 3) {
         responses++;
-        checkPutResponse(bytes, outer.spanStart, outer.spanEnd, revision);
+        checkPutResponse(region, outer.spanStart, outer.spanEnd, revision);
       }
     }
     if (!succeeded || responses !== 1) {
@@ -280,10 +274,10 @@ export class CompareAndSwapWork implements Work {
 }
 
 /** Checks a ResponseOp that answers a put made at `revision`. */
-function checkPutResponse(bytes: Uint8Array, start: number, end: number, revision: number): void {
-  expectField(inner.reset(bytes, start, end), 2);
-  expectField(inner.reset(bytes, inner.spanStart, inner.spanEnd), 1);
-  if (headerRevision(bytes, inner.spanStart, inner.spanEnd) !== revision) {
+function checkPutResponse(region: Region, start: number, end: number, revision: number): void {
+  expectField(inner.reset(region.bytes, start, end), 2);
+  expectField(inner.reset(region.bytes, inner.spanStart, inner.spanEnd), 1);
+  if (headerRevision(region, inner.spanStart, inner.spanEnd) !== revision) {
     throw new Error("a put inside a transaction was answered with another revision");
   }
 }
@@ -316,7 +310,7 @@ export class MixedWork implements Work {
     return this.#current.prepare();
   }
 
-  check(bytes: Buffer, start: number, end: number): void {
-    this.#current.check(bytes, start, end);
+  check(region: Region, start: number, end: number): void {
+    this.#current.check(region, start, end);
   }
 }

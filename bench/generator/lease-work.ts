@@ -4,6 +4,7 @@ import type { Work } from "./closed-loop.js";
 import { type CallHandler, Connection } from "./connection.js";
 import { Histogram } from "./histogram.js";
 import { MessageReader, MessageWriter } from "./message.js";
+import { Region } from "./region.js";
 
 export const LeasePath = {
   grant: "/etcdserverpb.Lease/LeaseGrant",
@@ -12,15 +13,15 @@ export const LeasePath = {
 
 const reader = new MessageReader();
 
-/** Reads ID and TTL of a grant's or keepalive's answer; the id as the hex text of its varint. */
+/** Reads ID and TTL of a grant's or keepalive's answer; the id as its varint. */
 function readLease(bytes: Uint8Array, start: number, end: number): { id: Uint8Array; ttl: number; error: boolean } {
-  let id = new Uint8Array(0);
+  let id: Uint8Array = new Uint8Array(0);
   let ttl = 0;
   let error = false;
   reader.reset(bytes, start, end);
   while (reader.next()) {
     if (reader.field === 2) {
-      id = Uint8Array.from(reader.rawVarint());
+      id = reader.rawVarint();
     } else if (reader.field === 3) {
       ttl = reader.value;
     } else if (reader.field === 4) {
@@ -50,7 +51,7 @@ export class LeaseGrantWork implements Work {
     return this.#take() < 0 ? undefined : this.#request;
   }
 
-  check(bytes: Buffer, start: number, end: number): void {
+  check({ bytes }: Region, start: number, end: number): void {
     const { id, ttl, error } = readLease(bytes, start, end);
     const name = Buffer.from(id).toString("latin1");
     if (error || id.length === 0 || ttl !== this.#ttl || this.#granted.has(name)) {
@@ -103,7 +104,7 @@ export async function runKeepAlives(
             latency,
             onDone: resolve,
             onFailure: fail,
-          }).next();
+          }).next(startedMs);
         });
       }),
     );
@@ -128,31 +129,44 @@ interface KeeperOptions {
 class Keeper implements CallHandler {
   readonly #options: KeeperOptions;
   readonly #message: Uint8Array;
+  readonly #connection: Connection;
   readonly #stream: ReturnType<Connection["stream"]>;
+  /** The last answer that was right: most answers are the same. */
+  #known: Region = new Region(0);
   #sentMs = 0;
 
   constructor(connection: Connection, options: KeeperOptions) {
+    this.#connection = connection;
     this.#options = options;
     this.#message = new MessageWriter(16).raw(1, options.lease).finish();
     this.#stream = connection.stream(LeasePath.keepAlive, this);
   }
 
-  next(): void {
-    this.#sentMs = performance.now();
-    if (this.#sentMs >= this.#options.deadlineMs) {
+  next(nowMs: number): void {
+    this.#sentMs = nowMs;
+    if (nowMs >= this.#options.deadlineMs) {
       this.#options.onDone();
     } else {
       this.#stream.write(this.#message, this.#message.length);
     }
   }
 
-  onMessage(bytes: Buffer, start: number, end: number): void {
+  onMessage(region: Region, start: number, end: number): void {
+    const size = end - start;
+    if (size !== this.#known.size || !this.#known.isSame(0, size, region, start)) {
+      this.#check(region.bytes, start, end);
+      this.#known = Region.copyOf(region.bytes, start, end);
+    }
+    const nowMs = this.#connection.turnMs;
+    this.#options.latency.record(nowMs - this.#sentMs);
+    this.next(nowMs);
+  }
+
+  #check(bytes: Uint8Array, start: number, end: number): void {
     const { id, ttl } = readLease(bytes, start, end);
     if (!Buffer.from(id).equals(this.#options.lease) || ttl !== this.#options.ttl) {
       throw new Error(`a keepalive was answered for ${Buffer.from(id).toString("hex")} with TTL ${ttl}`);
     }
-    this.#options.latency.record(performance.now() - this.#sentMs);
-    this.next();
   }
 
   onEnd(status: number, text: string): void {

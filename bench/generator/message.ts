@@ -64,6 +64,8 @@ export class MessageReader {
   bytes: Uint8Array = new Uint8Array(0);
   /** The field number and wire type read by the last `next`. */
   field = 0;
+  /** Where the field starts, its tag included. */
+  fieldStart = 0;
   /** The value of a varint field. */
   value = 0;
   spanStart = 0;
@@ -83,6 +85,7 @@ export class MessageReader {
     if (this.#at >= this.#end) {
       return false;
     }
+    this.fieldStart = this.#at;
     const tag = this.#varint();
     this.field = tag >>> 3;
     const wireType = tag & 7;
@@ -106,7 +109,8 @@ export class MessageReader {
 
   /** A copy of the encoded varint of the last field: an id kept exactly. */
   rawVarint(): Uint8Array {
-    return this.bytes.slice(this.spanStart, this.spanEnd);
+    // The slice of a Buffer would share its bytes.
+    return Uint8Array.from(this.bytes.subarray(this.spanStart, this.spanEnd));
   }
 
   #varint(): number {
@@ -115,8 +119,16 @@ export class MessageReader {
       return byte;
     }
     let value = byte & 0x7f;
-    let scale = 0x80;
-    for (let i = 0; i < 9; i++) {
+    // Four bytes are 28 bits.
+    for (let shift = 7; shift < 28; shift += 7) {
+      byte = this.bytes[this.#at++] ?? 0;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        return value;
+      }
+    }
+    let scale = 2 ** 28;
+    for (let i = 0; i < 6; i++) {
       byte = this.bytes[this.#at++] ?? 0;
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {

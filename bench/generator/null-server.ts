@@ -7,12 +7,25 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import { pathToFileURL } from "node:url";
-import { Flag, FrameReader, FrameType, FrameWriter, frameSizeMax, preface, windowMax, writeTo } from "./frames.js";
+import {
+  Flag,
+  type FrameHandler,
+  FrameReader,
+  FrameType,
+  FrameWriter,
+  frameSizeMax,
+  input,
+  inputTarget,
+  preface,
+  windowMax,
+  writeTo,
+} from "./frames.js";
 import { HpackDecoder } from "./hpack.js";
 import { benchmarkKeys, type KeySpace } from "./key-space.js";
 import { KvPath } from "./kv-work.js";
 import { LeasePath } from "./lease-work.js";
 import { MessageReader, MessageWriter } from "./message.js";
+import { Region } from "./region.js";
 import { watchPath } from "./watch-load.js";
 
 const messagePrefixSize = 5;
@@ -24,10 +37,22 @@ const answerHeaders = Buffer.from([0x88, 0x0f, 0x10, 16, ...Buffer.from("applica
 /** `grpc-status: 0`. */
 const answerTrailers = Buffer.from([0x00, 11, ...Buffer.from("grpc-status"), 1, 48]);
 
-interface NullStream {
+/** A request's header block met before. */
+interface KnownPath {
+  readonly block: Region;
   readonly path: string;
-  hasAnswered: boolean;
 }
+
+/** The answer to a get of any key at one revision, with the places of the key's number in it. */
+interface GetAnswer {
+  readonly revision: number;
+  readonly message: MessageWriter;
+  readonly keyOffset: number;
+  readonly valueOffset: number;
+}
+
+const onlyOne = { isFirst: true, isLast: true };
+const betweenOthers = { isFirst: false, isLast: false };
 
 interface Watcher {
   readonly session: Session;
@@ -42,6 +67,8 @@ class NullStore {
   readonly #ranges = new Map<number, Uint8Array>();
   readonly #reader = new MessageReader();
   readonly #header = new MessageWriter(64);
+  #headerRevision = 0;
+  #getAnswer: GetAnswer | undefined;
   readonly #part = new MessageWriter(4096);
   readonly #value = new Uint8Array(this.keys.valueSize);
   readonly #answer = new MessageWriter(messageSizeMax);
@@ -69,11 +96,10 @@ class NullStore {
   range(bytes: Uint8Array, start: number, end: number): MessageWriter {
     const first = this.#keyAt(bytes, start, end, 1);
     const last = this.#keyAt(bytes, start, end, 2);
-    const answer = this.#start();
     if (last < 0) {
-      this.#keyValue(first);
-      return answer.span(2, this.#part.bytes, this.#part.size).uint(4, 1);
+      return this.#get(first);
     }
+    const answer = this.#start();
     let body = this.#ranges.get(first);
     if (body === undefined) {
       const from = answer.size;
@@ -89,6 +115,25 @@ class NullStore {
     answer.bytes.set(body, answer.size);
     answer.size += body.length;
     return answer;
+  }
+
+  #get(index: number): MessageWriter {
+    if (this.#getAnswer?.revision !== this.#revision) {
+      this.#keyValue(0);
+      const answer = this.#start().span(2, this.#part.bytes, this.#part.size);
+      // The value is the last field of its message.
+      const valueOffset = answer.size - this.keys.valueSize;
+      const keyOffset = answer.size - this.#part.size + 2;
+      const size = answer.uint(4, 1).size;
+      const message = new MessageWriter(size);
+      message.bytes.set(answer.bytes.subarray(0, size));
+      message.size = size;
+      this.#getAnswer = { revision: this.#revision, message, keyOffset, valueOffset };
+    }
+    const { message, keyOffset, valueOffset } = this.#getAnswer;
+    this.keys.patchKey(message.bytes, keyOffset, index);
+    this.keys.patchValue(message.bytes, valueOffset, index, 0);
+    return message;
   }
 
   leaseGrant(bytes: Uint8Array, start: number, end: number): MessageWriter {
@@ -129,13 +174,16 @@ class NullStore {
     keyValue.uint(2, this.#revision).uint(3, this.#revision).uint(4, 1);
     const event = new MessageWriter(keyValue.size + 16).span(2, keyValue.bytes, keyValue.size).finish();
     for (const { session, streamId, watchId } of this.watchers) {
-      session.send(streamId, this.#start().uint(2, watchId).span(11, event), false);
+      session.send(streamId, this.#start().uint(2, watchId).span(11, event), betweenOthers);
       session.planFlush();
     }
   }
 
   #start(): MessageWriter {
-    this.#header.reset().uint(1, 1).uint(2, 1).uint(3, this.#revision).uint(4, 2);
+    if (this.#headerRevision !== this.#revision) {
+      this.#headerRevision = this.#revision;
+      this.#header.reset().uint(1, 1).uint(2, 1).uint(3, this.#revision).uint(4, 2);
+    }
     return this.#answer.reset().span(1, this.#header.bytes, this.#header.size);
   }
 
@@ -168,13 +216,17 @@ class NullStore {
 }
 
 /** One connection. */
-class Session {
+class Session implements FrameHandler {
   readonly #store: NullStore;
   readonly #reader = new FrameReader();
   readonly #writer: FrameWriter;
   readonly #decoder = new HpackDecoder();
-  readonly #paths = new Map<string, string>();
-  readonly #streams = new Map<number, NullStream>();
+  readonly #paths: KnownPath[] = [];
+  /** The last stream opened, 0 when its message has come: most calls are made of two frames in a row. */
+  #newId = 0;
+  #newPath = "";
+  /** Other open streams. */
+  readonly #streams = new Map<number, { readonly path: string; readonly isAnswered: boolean }>();
   #greeted = 0;
   #received = 0;
   #isFlushPlanned = false;
@@ -191,11 +243,9 @@ class Session {
     this.flush();
   }
 
-  /** Writes one message of a call; the last one is followed by the trailers. */
-  send(streamId: number, message: MessageWriter, isLast: boolean): void {
-    const stream = this.#streams.get(streamId);
-    if (stream !== undefined && !stream.hasAnswered) {
-      stream.hasAnswered = true;
+  /** Writes one message of a call; the first one comes after the headers, the last one before the trailers. */
+  send(streamId: number, message: MessageWriter, place: { readonly isFirst: boolean; readonly isLast: boolean }): void {
+    if (place.isFirst) {
       this.#writer.frame(FrameType.headers, Flag.endHeaders, streamId, answerHeaders.length);
       this.#writer.bytes(answerHeaders);
     }
@@ -209,8 +259,7 @@ class Session {
       this.#writer.frame(FrameType.data, 0, streamId, size);
       this.#writer.bytes(message.bytes, at, at + size);
     }
-    if (isLast) {
-      this.#streams.delete(streamId);
+    if (place.isLast) {
       this.#writer.frame(FrameType.headers, Flag.endHeaders | Flag.endStream, streamId, answerTrailers.length);
       this.#writer.bytes(answerTrailers);
     }
@@ -238,16 +287,21 @@ class Session {
       this.#greeted += start;
     }
     while (start < chunk.length) {
-      const copied = chunk.copy(this.#reader.free(), 0, start);
+      const copied = chunk.copy(inputTarget, 0, start);
       start += copied;
-      this.#reader.read(copied, this.#onFrame);
+      this.#reader.read(copied, this);
     }
     this.flush();
   }
 
-  readonly #onFrame = (type: number, flags: number, id: number, start: number, end: number): void => {
+  /** For the frame reader only. */
+  onFrame(type: number, flags: number, id: number, start: number, end: number): void {
     if (type === FrameType.headers) {
-      this.#streams.set(id, { path: this.#path(start, end), hasAnswered: false });
+      if (this.#newId !== 0) {
+        this.#streams.set(this.#newId, { path: this.#newPath, isAnswered: false });
+      }
+      this.#newId = id;
+      this.#newPath = this.#path(start, end);
     } else if (type === FrameType.data) {
       this.#received += end - start;
       if (this.#received > creditStep) {
@@ -258,42 +312,64 @@ class Session {
     } else if (type === FrameType.settings && (flags & Flag.ack) === 0) {
       this.#writer.frame(FrameType.settings, Flag.ack, 0, 0);
     }
-  };
+  }
 
   #onMessage(id: number, isLast: boolean, start: number, end: number): void {
-    const bytes = this.#reader.input;
+    if (id === this.#newId && isLast) {
+      this.#newId = 0;
+      this.send(id, this.#answer(this.#newPath, id, start, end), onlyOne);
+      return;
+    }
+    const stream = id === this.#newId ? { path: this.#newPath, isAnswered: false } : this.#streams.get(id);
+    if (stream === undefined) {
+      throw new Error(`stream ${id} is not open`);
+    }
+    if (id === this.#newId) this.#newId = 0;
+    if (!stream.isAnswered) {
+      this.#streams.set(id, { path: stream.path, isAnswered: true });
+    }
+    if (isLast) {
+      this.#streams.delete(id);
+    }
+    this.send(id, this.#answer(stream.path, id, start, end), { isFirst: !stream.isAnswered, isLast });
+  }
+
+  #answer(path: string, id: number, start: number, end: number): MessageWriter {
+    const { bytes } = input;
     const store = this.#store;
-    switch (this.#streams.get(id)?.path) {
+    switch (path) {
       case KvPath.put:
-        return this.send(id, store.put(bytes, start, end), isLast);
+        return store.put(bytes, start, end);
       case KvPath.range:
-        return this.send(id, store.range(bytes, start, end), isLast);
+        return store.range(bytes, start, end);
       case KvPath.txn:
-        return this.send(id, store.txn(), isLast);
+        return store.txn();
       case LeasePath.grant:
-        return this.send(id, store.leaseGrant(bytes, start, end), isLast);
+        return store.leaseGrant(bytes, start, end);
       case LeasePath.keepAlive:
-        return this.send(id, store.leaseKeepAlive(bytes, start, end), isLast);
+        return store.leaseKeepAlive(bytes, start, end);
       case watchPath:
-        return this.send(id, store.watch(this, id), isLast);
+        return store.watch(this, id);
       default:
         throw new Error("the null server was asked for a method it does not know");
     }
   }
 
   #path(start: number, end: number): string {
-    const block = this.#reader.input.toString("latin1", start, end);
-    const known = this.#paths.get(block);
-    if (known !== undefined) {
-      return known;
+    const size = end - start;
+    for (let i = 0; i < this.#paths.length; i++) {
+      const known = this.#paths[i] as KnownPath;
+      if (known.block.size === size && known.block.isSame(0, size, input, start)) {
+        return known.path;
+      }
     }
     const generation = this.#decoder.generation;
-    const fields = this.#decoder.decode(this.#reader.input, start, end);
+    const fields = this.#decoder.decode(input.bytes, start, end);
     const path = fields.find(([name]) => name === ":path")?.[1] ?? "";
     if (generation === this.#decoder.generation) {
-      this.#paths.set(block, path);
+      this.#paths.push({ block: Region.copyOf(input.bytes, start, end), path });
     } else {
-      this.#paths.clear();
+      this.#paths.length = 0;
     }
     return path;
   }

@@ -6,8 +6,10 @@
 import { type CallHandler, Connection } from "./connection.js";
 import { Histogram } from "./histogram.js";
 import type { KeySpace } from "./key-space.js";
-import { headerRevision, PutWork, Steps } from "./kv-work.js";
+import { PutWork, Steps } from "./kv-work.js";
 import { MessageReader, MessageWriter } from "./message.js";
+import { Region } from "./region.js";
+import { headerRevision } from "./response-header.js";
 import { Revisions } from "./revisions.js";
 
 export const watchPath = "/etcdserverpb.Watch/Watch";
@@ -30,6 +32,17 @@ const putsInFlight = 16;
 const ringSize = 64;
 /** One watcher in so many has its latencies recorded: reading the clock costs as much as reading an event. */
 const latencySampling = 16;
+
+const headerTag = 0x0a;
+const watchIdTag = 0x10;
+
+/** An event that was checked: its field of the answer, the header's, its position, and the put it is of. */
+interface KnownEvent {
+  readonly position: number;
+  readonly header: Region;
+  readonly field: Region;
+  readonly serial: number;
+}
 
 const outer = new MessageReader();
 const event = new MessageReader();
@@ -57,6 +70,8 @@ class WatchLoad {
   readonly #sentMs = new Float64Array(ringSize);
   /** How many watchers have seen a revision, by its distance from the first. */
   readonly #seen = new Uint32Array(ringSize);
+  /** By position, modulo the ring's size. All watchers are given the same bytes, which are read once and then compared. */
+  readonly #knownEvents: (KnownEvent | undefined)[] = new Array(ringSize).fill(undefined);
   /** How many events each watcher has seen. */
   readonly #positions: Uint32Array;
   /** The revision before the first put, told by the answers to the watches. */
@@ -114,8 +129,11 @@ class WatchLoad {
     return new Promise((resolve) => {
       let created = 0;
       const handler: CallHandler = {
-        onMessage: (bytes, start, end) => {
-          if (this.#onResponse(stream, bytes, start, end) === "created" && ++created === watchers) {
+        onMessage: (region, start, end) => {
+          if (this.#isKnown(stream, region, start, end)) {
+            return;
+          }
+          if (this.#onResponse(stream, region, start, end) === "created" && ++created === watchers) {
             resolve();
           }
         },
@@ -132,22 +150,71 @@ class WatchLoad {
     });
   }
 
-  #onResponse(stream: number, bytes: Buffer, start: number, end: number): "created" | "events" {
+  /** Takes an answer made of a header and an event that were read before; false for any other. */
+  #isKnown(stream: number, region: Region, start: number, end: number): boolean {
+    // A header is shorter than 128 bytes, and behind it there is at least an id of two.
+    const headerSize = 2 + region.view.getUint8(start + 1);
+    let at = start + headerSize;
+    if (region.view.getUint8(start) !== headerTag || at + 2 > end) {
+      return false;
+    }
+    let watchId = 0;
+    if (region.view.getUint8(at) === watchIdTag) {
+      let shift = 0;
+      let byte = 0x80;
+      for (at++; byte >= 0x80 && at < end && shift < 28; shift += 7) {
+        byte = region.view.getUint8(at++);
+        watchId |= (byte & 0x7f) << shift;
+      }
+    }
     const { watchers } = this.#options;
+    const watcher = stream * watchers + watchId;
+    const position = this.#positions[watcher] ?? 0;
+    const known = watchId < watchers ? this.#known(position, region, at, end) : undefined;
+    if (known === undefined || known.header.size !== headerSize || !known.header.isSame(0, headerSize, region, start)) {
+      return false;
+    }
+    this.#onEvent(watcher, position, known.serial);
+    return true;
+  }
+
+  /** The event that was checked at `position`, if its field is `[start, end)`. */
+  #known(position: number, region: Region, start: number, end: number): KnownEvent | undefined {
+    const known = this.#knownEvents[position % ringSize];
+    const size = end - start;
+    return known?.position === position && known.field.size === size && known.field.isSame(0, size, region, start)
+      ? known
+      : undefined;
+  }
+
+  #onResponse(stream: number, region: Region, start: number, end: number): "created" | "events" {
+    const { watchers } = this.#options;
+    const { bytes } = region;
     let revision = 0;
+    let headerEnd = start;
     let watchId = 0;
     let isCreated = false;
     outer.reset(bytes, start, end);
     while (outer.next()) {
       if (outer.field === 1) {
-        revision = headerRevision(bytes, outer.spanStart, outer.spanEnd);
+        revision = headerRevision(region, outer.spanStart, outer.spanEnd);
+        headerEnd = outer.spanEnd;
       } else if (outer.field === 2) {
         watchId = outer.value;
       } else if (outer.field === 3) {
         isCreated = true;
         this.#firstRevision = revision;
       } else if (outer.field === 11) {
-        this.#onEvent(stream * watchers + watchId, bytes, outer.spanStart, outer.spanEnd);
+        const watcher = stream * watchers + watchId;
+        const position = this.#positions[watcher] ?? 0;
+        let known = this.#known(position, region, outer.fieldStart, outer.spanEnd);
+        if (known === undefined) {
+          const serial = this.#checkEvent(watcher, region, outer.spanStart, outer.spanEnd);
+          const header = Region.copyOf(bytes, start, headerEnd);
+          known = { position, header, field: Region.copyOf(bytes, outer.fieldStart, outer.spanEnd), serial };
+          this.#knownEvents[position % ringSize] = known;
+        }
+        this.#onEvent(watcher, position, known.serial);
       } else {
         throw new Error(`a watch answer has field ${outer.field}`);
       }
@@ -158,18 +225,26 @@ class WatchLoad {
     return isCreated ? "created" : "events";
   }
 
-  #onEvent(watcher: number, bytes: Buffer, start: number, end: number): void {
-    const position = this.#positions[watcher] ?? 0;
-    event.reset(bytes, start, end);
+  /** Checks a put's event and returns the put's serial number. */
+  #checkEvent(watcher: number, region: Region, start: number, end: number): number {
+    let serial = -1;
+    event.reset(region.bytes, start, end);
     while (event.next()) {
       if (event.field === 2) {
-        const serial = this.#checkKeyValue(watcher, bytes, event.spanStart, event.spanEnd);
-        if (watcher % latencySampling === 0) {
-          this.#latency.record(performance.now() - (this.#sentMs[serial % ringSize] ?? 0));
-        }
+        serial = this.#checkKeyValue(watcher, region, event.spanStart, event.spanEnd);
       } else if (event.field === 1 && event.value !== 0) {
         throw new Error("a put was delivered as another event");
       }
+    }
+    if (serial < 0) {
+      throw new Error(`watcher ${watcher} was given an event without a key`);
+    }
+    return serial;
+  }
+
+  #onEvent(watcher: number, position: number, serial: number): void {
+    if (watcher % latencySampling === 0) {
+      this.#latency.record(performance.now() - (this.#sentMs[serial % ringSize] ?? 0));
     }
     this.#events++;
     this.#positions[watcher] = position + 1;
@@ -183,15 +258,16 @@ class WatchLoad {
   }
 
   /** Nothing else is written, so that a lost, doubled or misplaced event shows as a wrong revision. */
-  #checkKeyValue(watcher: number, bytes: Buffer, start: number, end: number): number {
+  #checkKeyValue(watcher: number, region: Region, start: number, end: number): number {
     const { keys } = this.#options;
+    const { bytes } = region;
     let serial = -1;
     let modRevision = 0;
     keyValue.reset(bytes, start, end);
     while (keyValue.next()) {
       if (keyValue.field === 3) {
         modRevision = keyValue.value;
-      } else if (keyValue.field === 5 && keys.isValueOf(0, bytes, keyValue.spanStart, keyValue.spanEnd)) {
+      } else if (keyValue.field === 5 && keys.isValueOf(0, region, keyValue.spanStart, keyValue.spanEnd)) {
         serial = keys.serialOf(bytes, keyValue.spanStart);
       }
     }

@@ -5,6 +5,7 @@ import { Connection } from "../../../bench/generator/connection.js";
 import { LeasePath } from "../../../bench/generator/lease-work.js";
 import { MessageReader, MessageWriter } from "../../../bench/generator/message.js";
 import { callOnce } from "../../../bench/generator/one-call.js";
+import type { Region } from "../../../bench/generator/region.js";
 import { watchPath } from "../../../bench/generator/watch-load.js";
 import type { Side } from "../../../bench/side.js";
 
@@ -99,7 +100,7 @@ async function watchAll(side: Side, options: { readonly from: number; readonly e
   try {
     await new Promise<void>((resolve, reject) => {
       let events = 0;
-      const onMessage = (bytes: Buffer, start: number, end: number): void => {
+      const onMessage = ({ bytes }: Region, start: number, end: number): void => {
         response.reset(bytes, start, end);
         while (response.next()) if (response.field === 11) events++;
         if (events >= options.events) resolve();
