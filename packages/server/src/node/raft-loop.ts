@@ -240,7 +240,7 @@ export class RaftLoop {
     if (this.isSuspended) {
       for (const { key } of this.#proposals.splice(0)) this.#events.proposalDropped(key, "no leader");
     }
-    if (this.#softState.lead === none || this.#stall.isHandingOver) return;
+    if (this.#proposals.length === 0 || !this.#takesProposals) return;
     while (this.#proposals.length > 0) {
       let count = 0;
       let bytes = 0;
@@ -253,6 +253,11 @@ export class RaftLoop {
       const refusal = this.#raft.proposeMany(batch.map((proposal) => proposal.data));
       if (refusal !== undefined) for (const { key } of batch) this.#events.proposalDropped(key, "by raft");
     }
+  }
+
+  /** By raft's own word: the last Ready may speak of a leader that a tick or a message of this turn has ended. */
+  get #takesProposals(): boolean {
+    return this.#raft.basicStatus().softState.lead !== none && !this.#stall.isHandingOver;
   }
 
   #handle(ready: Ready): void {
