@@ -173,6 +173,7 @@ export class Cluster {
     this.#open(node, running).catch((error: unknown) => {
       if (!incarnation.alive) return;
       const cause = error instanceof Error ? error : new Error(String(error));
+      this.#events.log(node, "warn", "does not start", { error: cause.message });
       const isExpected = isDiskError(cause) || (node.joins && cause instanceof BootstrapError);
       // Others may have been added or removed since: the operator corrects the flag.
       if (node.joins) node.initialCluster = this.describeMembers() ?? node.initialCluster;

@@ -480,6 +480,18 @@ export const bugs: readonly Bug[] = [
     replay: undefined,
   },
   {
+    name: "joins-by-first-answer",
+    history:
+      "our own, etcd's as well: a joining member goes by the first member table it gets, of a learner that is behind",
+    file: "server/dist/node/join.js",
+    find: "reason ??= error;",
+    replace: "throw error;",
+    replay: {
+      seed: 9004,
+      overrides: { seconds: 20, requestsPerSecond: 20, faults: ["disk-stall", "kill", "break"] },
+    },
+  },
+  {
     name: "watchers-not-restored",
     history: "etcd PR 9281: watchers miss what a received snapshot brought",
     file: "store/dist/watch/watch-hub.js",
