@@ -47,6 +47,6 @@ export { createNodeEnv } from "./platform/env.js";
 export { HealthService } from "./rpc/health.js";
 export { memberServices } from "./rpc/services.js";
 export { WalError } from "./wal/errors.js";
-export { findLatestMark, listSegments, readLog, readSegment } from "./wal/log-reader.js";
+export { findLatestMark, listSegments, readLog, readSegment, segmentsFrom } from "./wal/log-reader.js";
 export { Replay } from "./wal/replay.js";
 export { type OpenedWal, type OpenOptions, Wal, type WalEnv, type WalOptions } from "./wal/wal.js";

@@ -1,11 +1,8 @@
 /** Cuts the power at random points of a shim log of programs/storage-writer.ts and checks what is left each time. */
 
-import { spawn } from "node:child_process";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { PowerLoss, readShimLog } from "../power-loss.js";
+import { Checker } from "./checker.js";
 import { seededDraw } from "./random.js";
-import { repository } from "./shim.js";
 import { acknowledged } from "./storage-model.js";
 
 export interface CutOptions {
@@ -31,34 +28,15 @@ export async function cutPower(options: CutOptions): Promise<CutResult> {
     (a, b) => a - b,
   );
   const failures: string[] = [];
-  let checker = new Checker();
+  let checker = new Checker("storage-checker");
   for (const position of positions) {
     loss.advanceTo(position);
     const acks = acknowledged(new TextDecoder().decode(loss.readLive("acks")));
     loss.build(options.target, draw);
     const wrong = await checker.check({ directory: options.target, acks });
-    if (wrong === undefined) checker = new Checker();
+    if (wrong === undefined) checker = new Checker("storage-checker");
     if (wrong !== "") failures.push(`seed ${options.seed}, operation ${position}: ${wrong ?? "the checker died"}`);
   }
   checker.end();
   return { passed: options.cuts - failures.length, failures };
-}
-
-/** programs/storage-checker.ts, running. */
-class Checker {
-  readonly #child = spawn(process.execPath, [join(repository, "build/tests/robustness/programs/storage-checker.js")], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  readonly #answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
-
-  /** What is wrong, or ""; undefined when the process died. */
-  async check(question: object): Promise<string | undefined> {
-    this.#child.stdin.write(`${JSON.stringify(question)}\n`);
-    const answer = await this.#answers.next();
-    return answer.done === true ? undefined : answer.value;
-  }
-
-  end(): void {
-    this.#child.stdin.end();
-  }
 }

@@ -1,11 +1,13 @@
 /** The real member under load: killed and started again, or its disk cut off at points of its own log of operations. */
 
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort, Member } from "../../interop/support/member.js";
 import { type Draw, PowerLoss, readShimLog } from "../power-loss.js";
 import { KvLoad } from "./kv-load.js";
+import { LeftMember } from "./left-member.js";
+import { seededDraw } from "./random.js";
 import { repository, type ShimOptions, shimEnvironment } from "./shim.js";
 
 export interface FaultOptions {
@@ -20,7 +22,10 @@ export interface FaultOptions {
 
 const launcher = ["node", join(repository, "bin/etcd")];
 /** Small, so that segments are cut, released and purged all the time. */
-const memberFlags = ["--snapshot-count", "200", "--max-wals", "2"];
+const memberSizes = { "snapshot-count": "200", "max-wals": "2" };
+const memberFlags = Object.entries(memberSizes).flatMap(([name, value]) => [`--${name}`, value]);
+/** A member alone elects itself; what is waited for is only time. */
+const fastTicks = { "heartbeat-interval": "10", "election-timeout": "100" };
 const loadMsMax = 400;
 /** Milliseconds that a member is given to meet the failure of its disk. */
 const failureMsMax = 3000;
@@ -77,6 +82,7 @@ export async function cutMember(options: FaultOptions): Promise<void> {
   const variables = Object.entries(shimEnvironment({ directory: watched, log, ...options.shim })).map(
     ([name, value]) => `${name}=${value}`,
   );
+  const booted = await LeftMember.of(clientPort, { ...memberSizes, ...fastTicks });
   try {
     const load = new KvLoad({ port: clientPort, writers: 16, paddingMax: 2000 });
     const member = await Member.start({
@@ -103,19 +109,23 @@ export async function cutMember(options: FaultOptions): Promise<void> {
         ? Math.floor((drawn / startShare) * first)
         : first + Math.floor(((drawn - startShare) / (1 - startShare)) * (loss.length - first + 1)),
     );
+    const left = join(root, "left");
     for (const [i, position] of positions.sort((a, b) => a - b).entries()) {
       loss.advanceTo(position);
-      const left = join(root, "left");
-      const pristine = join(root, "pristine");
-      loss.build(pristine, options.draw);
-      rmSync(left, { recursive: true, force: true });
-      cpSync(pristine, left, { recursive: true });
-      const wrong = await bootLeft(left, clientPort, load, loss.timeNs);
-      const isKept = wrong.length > 0 && options.shim === undefined;
-      options.report(i + 1, isKept ? [...wrong, `what was left is kept in ${keep(pristine)}`] : wrong);
+      const seed = Math.floor(options.draw() * 2 ** 32);
+      loss.build(left, seededDraw(seed));
+      const wrong = await booted.check(left, () => load.check(loss.timeNs));
+      if (wrong.length === 0 || options.shim !== undefined) {
+        options.report(i + 1, wrong);
+        continue;
+      }
+      // Booting has changed it.
+      loss.build(left, seededDraw(seed));
+      options.report(i + 1, [...wrong, `what was left is kept in ${keep(left)}`]);
     }
     await member.close();
   } finally {
+    booted.end();
     rmSync(root, { recursive: true, force: true });
   }
 }
@@ -161,7 +171,7 @@ export async function failDisk(shim: Pick<ShimOptions, "failSync" | "fullAt">): 
   }
 }
 
-/** Puts aside what was left, as it was before a member was booted from a copy of it. */
+/** Puts aside what was left. */
 function keep(left: string): string {
   const kept = mkdtempSync(join(tmpdir(), "etcd-ts-failed-"));
   renameSync(left, join(kept, "data"));

@@ -5,6 +5,8 @@ import { type Disk, DiskError, type DiskFile, type DiskLock, type OpenMode } fro
 /** A file's content, whatever its name. */
 export interface MemoryInode {
   bytes: Uint8Array;
+  /** Where the last write that was synced ends; undefined before the first. */
+  syncedEnd?: number;
 }
 
 export class MemoryDisk implements Disk {
@@ -78,10 +80,15 @@ class MemoryFile implements DiskFile {
   }
 
   async write(offset: number, parts: readonly Uint8Array[]): Promise<void> {
-    this.writeAndSyncNow(offset, parts);
+    this.#put(offset, parts);
   }
 
   writeAndSyncNow(offset: number, parts: readonly Uint8Array[]): void {
+    this.#inode.syncedEnd = this.#put(offset, parts);
+  }
+
+  /** Returns where what was written ends. */
+  #put(offset: number, parts: readonly Uint8Array[]): number {
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     const old = this.#inode.bytes;
     const bytes = new Uint8Array(Math.max(old.length, offset + size));
@@ -92,6 +99,7 @@ class MemoryFile implements DiskFile {
       at += part.length;
     }
     this.#inode.bytes = bytes;
+    return offset + size;
   }
 
   async writeAndSync(offset: number, parts: readonly Uint8Array[]): Promise<void> {
@@ -107,7 +115,7 @@ class MemoryFile implements DiskFile {
   }
 
   async zero(offset: number, length: number): Promise<void> {
-    this.writeAndSyncNow(offset, [new Uint8Array(length)]);
+    this.#put(offset, [new Uint8Array(length)]);
   }
 
   async size(): Promise<number> {

@@ -1,162 +1,282 @@
 /**
- * A write-ahead log in memory, and what must be true of it when a file was cut or a bit flipped: reading gives exactly
- * what some prefix of its records gives, or refuses and names the file and the offset. A cut of the newest segment gives
- * exactly the records before it; a flipped bit never shortens the log, since no crash flips bits.
+ * What must be true of a log (wal-sample.ts) when a file was cut, a sector lost or a bit flipped, whether it is read from
+ * its beginning or from its newest snapshot mark, as a member does: reading gives exactly what some prefix of its records
+ * gives, or refuses and names the file and the offset.
+ *
+ * 1. A flipped bit, or a lost sector before a later batch, never shortens the log: intact records follow, or no crash
+ *    does that. Neither does a cut of a segment that is not the newest.
+ * 2. A cut of the newest segment gives exactly the records before it, so that what was acknowledged at or before that
+ *    offset is kept, and the log can be continued there.
+ * 3. A log that ends below the backend's durable index is refused.
  */
 
-import type { Entry, HardState } from "@etcd-ts/raft";
-import { listSegments, nodeDigest, Replay, readLog, readSegment, Wal, WalError } from "@etcd-ts/server/internal";
+import { type Entry, emptyHardState, equalHardStates } from "@etcd-ts/raft";
+import {
+  findLatestMark,
+  listSegments,
+  nodeDigest,
+  Replay,
+  readLog,
+  readSegment,
+  segmentsFrom,
+  Wal,
+  WalError,
+} from "@etcd-ts/server/internal";
 import { MemoryDisk } from "./memory-disk.js";
-import { seededDraw } from "./random.js";
+import { type Acknowledged, directory, type LogState, type Sample, walEnv } from "./wal-sample.js";
 
-const directory = "wal";
+export const sectorBytes = 512;
+
 const beginning = { index: 0, term: 0 };
-const self = 0x8e9e05c52164694dn;
 
-/** Segments by name, oldest first. */
-export type Segments = ReadonlyMap<string, Uint8Array>;
-
-export interface SampleOptions {
-  /** Bytes of a segment, and how many there are to be. */
-  readonly segmentSizeBytes: number;
-  readonly segments: number;
-  readonly entryBytesMax: number;
-  readonly seed: number;
-}
-
-/** A log with every kind of record, replaced entries, and batches of several records. */
-export async function writeSample(options: SampleOptions): Promise<Segments> {
-  const draw = seededDraw(options.seed);
-  const disk = new MemoryDisk();
-  const env = { disk, digest: nodeDigest, logger: { log: () => undefined } };
-  const wal = await Wal.create(env, directory, Uint8Array.of(8, 1, 16, 2), options);
-  const confState = { voters: [self], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
-  let term = 1;
-  let last = 0;
-  let commit = 0;
-  const segmentsSoFar = async (): Promise<number> => (await listSegments(disk, directory)).length;
-  await wal.save({ term, vote: self, commit: 0 }, [{ term, index: 1, type: 1, data: Uint8Array.of(16, 0, 24, 1) }]);
-  for (last = 1; (await segmentsSoFar()) < options.segments || draw() < 0.7; ) {
-    if (draw() < 0.1) {
-      // A new leader replaces what is not committed.
-      term++;
-      last = commit + Math.floor(draw() * (last - commit + 1));
-      await wal.save({ term, vote: draw() < 0.5 ? self : 0n, commit }, [
-        { term, index: ++last, type: 0, data: undefined },
-      ]);
-    }
-    const entries: Entry[] = [];
-    for (let count = 1 + Math.floor(draw() * 4); count > 0; count--) {
-      const data = Uint8Array.from({ length: Math.floor(draw() * options.entryBytesMax) }, () =>
-        Math.floor(draw() * 256),
-      );
-      entries.push({ term, index: ++last, type: 0, data });
-    }
-    commit += Math.floor(draw() * (last - entries.length - commit + 1));
-    await wal.save({ term, vote: self, commit }, entries);
-    if (commit > 0 && draw() < 0.1) await wal.saveSnapshot({ index: commit, term, confState });
-  }
-  await wal.close();
-  return new Map((await listSegments(disk, directory)).map(({ name }) => [name, disk.bytes(`${directory}/${name}`)]));
-}
-
-interface Step {
+/** What the log holds behind one of its records. */
+interface Step extends LogState {
   /** Where the record ends in its segment. */
   readonly end: number;
-  /** What the log holds then. */
-  readonly state: string;
+  readonly lastIndex: number;
+  /** Index of the newest mark that the hard state covers. */
+  readonly start: number;
+}
+
+/** A log as read from some index on. */
+interface View extends LogState {
+  readonly start: number;
 }
 
 export class DamageCheck {
-  readonly #segments: Segments;
-  readonly #states: ReadonlySet<string>;
+  readonly #sample: Sample;
+  readonly #disk: MemoryDisk;
   readonly #newest: string;
-  readonly #newestSteps: readonly Step[];
+  readonly #steps: readonly Step[];
+  readonly #whole: Step;
+  readonly #acknowledged: readonly Acknowledged[];
+  /** Where the two records end that every segment begins with; without them there is no telling what it was. */
+  readonly #headerEnd: number;
+  /** Records of each type. */
+  readonly recordCounts: ReadonlyMap<number, number>;
 
-  private constructor(segments: Segments, history: ReadonlyMap<string, readonly Step[]>) {
-    this.#segments = segments;
-    this.#states = new Set([...history.values()].flat().map(({ state }) => state));
-    this.#newest = [...segments.keys()].at(-1) ?? "";
-    this.#newestSteps = history.get(this.#newest) ?? [];
+  private constructor(sample: Sample, history: ReadonlyMap<string, readonly Step[]>, counts: Map<number, number>) {
+    this.#sample = sample;
+    this.#disk = diskOf(sample);
+    this.#newest = [...sample.segments.keys()].at(-1) ?? "";
+    this.#steps = history.get(this.#newest) ?? [];
+    this.#whole = this.#steps.at(-1) ?? noStep;
+    this.#acknowledged = sample.acknowledged.filter(({ name }) => name === this.#newest);
+    this.#headerEnd = this.#steps[1]?.end ?? 0;
+    this.recordCounts = counts;
   }
 
-  static async of(segments: Segments): Promise<DamageCheck> {
-    const disk = diskOf(segments);
+  /** Throws when the log does not hold what was acknowledged, just where it was. */
+  static async of(sample: Sample): Promise<DamageCheck> {
+    const disk = diskOf(sample);
+    const counts = new Map<number, number>();
     const history = new Map<string, readonly Step[]>();
     const replay = new Replay(beginning, 0);
     const names = await listSegments(disk, directory);
+    const marks: number[] = [];
     let crc = 0;
     for (const [i, segment] of names.entries()) {
-      const starts: number[] = [];
-      const states: string[] = [];
+      const begins: number[] = [];
+      const steps: Step[] = [];
       const end = await readSegment(disk, nodeDigest, directory, segment, {
         crc,
         isLast: i === names.length - 1,
         visit: (record, offset) => {
           const refusal = replay.accept(record);
-          starts.push(offset);
-          states.push(describe(replay.entries, replay.hardState));
+          counts.set(record.type, (counts.get(record.type) ?? 0) + 1);
+          // The sample marks what is committed.
+          if (record.type === snapshotType) marks.push(replay.hardState.commit);
+          const { hardState, lastIndex } = replay;
+          const start = marks.at(-1) ?? 0;
+          steps.push({ end: 0, entries: [...replay.entries], hardState, lastIndex, start });
+          begins.push(offset);
           return refusal;
         },
       });
       crc = end.crc;
       history.set(
         segment.name,
-        states.map((state, record) => ({ state, end: starts[record + 1] ?? end.offset })),
+        steps.map((step, record) => ({ ...step, end: begins[record + 1] ?? end.offset })),
       );
     }
-    return new DamageCheck(segments, history);
+    for (const { name, offset, ...state } of sample.acknowledged) {
+      const step = history.get(name)?.find(({ end }) => end === offset);
+      if (step === undefined || !isSame(step, state)) {
+        throw new Error(`${name} does not hold at ${offset} what was acknowledged there`);
+      }
+    }
+    return new DamageCheck(sample, history, counts);
   }
 
   /** Cuts a segment; what is wrong then, or undefined. */
   async cut(name: string, length: number): Promise<string | undefined> {
-    const bytes = this.#segments.get(name) ?? new Uint8Array(0);
-    const outcome = await this.#read(name, bytes.slice(0, length));
+    const bytes = this.#bytes(name).slice(0, length);
     const where = `${name} cut to ${length} bytes`;
-    // Every segment begins with two records; without them there is no telling what it was.
-    const isHeaderWhole = length >= (this.#newestSteps[1]?.end ?? 0);
-    if (name === this.#newest && isHeaderWhole) {
-      const expected = this.#newestSteps.findLast(({ end }) => end <= length)?.state;
-      return outcome === expected ? undefined : `${where}: not the records before the cut`;
+    if (name !== this.#newest || length < this.#headerEnd) return this.#refused(name, bytes, where);
+    const expected = this.#steps.findLast(({ end }) => end <= length) ?? noStep;
+    const acknowledged = this.#acknowledgedBefore(length);
+    if (acknowledged > expected.end) return `${where}: loses what was acknowledged at ${acknowledged}`;
+    for (const outcome of await this.#read(name, bytes)) {
+      if (outcome instanceof WalError) return `${where}: refused: ${outcome.message}`;
+      if (!isView(outcome, expected)) return `${where}: not the records before the cut`;
     }
-    return outcome instanceof WalError ? namesPlace(outcome, where) : `${where}: was not refused`;
+    return (await this.#reopen(bytes, expected, where)) ?? this.#refusedBelow(bytes, expected.lastIndex + 1, where);
   }
 
   /** Flips a bit of a segment; what is wrong then, or undefined. */
   async flip(name: string, bit: number): Promise<string | undefined> {
-    const bytes = this.#segments.get(name)?.slice() ?? new Uint8Array(0);
+    const bytes = this.#bytes(name).slice();
     bytes[bit >> 3] = (bytes[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-    const outcome = await this.#read(name, bytes);
-    const where = `${name} with bit ${bit & 7} of byte ${bit >> 3} flipped`;
-    if (outcome instanceof WalError) return namesPlace(outcome, where);
-    if (!this.#states.has(outcome)) return `${where}: reads as something that was never written`;
-    return outcome === this.#newestSteps.at(-1)?.state ? undefined : `${where}: was shortened`;
+    return this.#wholeOrRefused(name, bytes, `${name} with bit ${bit & 7} of byte ${bit >> 3} flipped`);
   }
 
-  async #read(name: string, bytes: Uint8Array): Promise<string | WalError> {
-    const disk = diskOf(new Map([...this.#segments, [name, bytes]]));
+  /** Fills the sector at `offset` with zeros, as if it had not reached the disk; what is wrong then, or undefined. */
+  async loseSector(name: string, offset: number): Promise<string | undefined> {
+    const bytes = this.#bytes(name).slice();
+    bytes.fill(0, offset, offset + sectorBytes);
+    const where = `${name} without the sector at ${offset}`;
+    const lastBatch = this.#acknowledged.at(-2)?.offset ?? 0;
+    if (name !== this.#newest || offset + sectorBytes <= lastBatch) return this.#wholeOrRefused(name, bytes, where);
+    // A crash may have lost it, if all of it is of the last batch. Disks do not lose what they rewrite with it.
+    const mayRefuse = offset < lastBatch;
+    const kept = mayRefuse ? 0 : this.#acknowledgedBefore(offset);
+    for (const outcome of await this.#read(name, bytes)) {
+      if (outcome instanceof WalError) {
+        if (mayRefuse && namesPlace(outcome)) continue;
+        return `${where}: refused: ${outcome.message}`;
+      }
+      if (!this.#steps.some((step) => step.end >= kept && isView(outcome, step))) {
+        return `${where}: not records that were written, or some that were acknowledged are missing`;
+      }
+    }
+    return undefined;
+  }
+
+  #bytes(name: string): Uint8Array {
+    return this.#sample.segments.get(name) ?? new Uint8Array(0);
+  }
+
+  #acknowledgedBefore(offset: number): number {
+    return this.#acknowledged.findLast((ack) => ack.offset <= offset)?.offset ?? 0;
+  }
+
+  async #wholeOrRefused(name: string, bytes: Uint8Array, where: string): Promise<string | undefined> {
+    for (const outcome of await this.#read(name, bytes)) {
+      if (outcome instanceof WalError) {
+        if (!namesPlace(outcome)) return `${where}: refused without a place: ${outcome.message}`;
+      } else if (!isView(outcome, this.#whole)) {
+        const isPrefix = this.#steps.some((step) => isView(outcome, step));
+        return isPrefix ? `${where}: was shortened` : `${where}: reads as something else`;
+      }
+    }
+    return undefined;
+  }
+
+  /** Unless no reader needs the segment. */
+  async #refused(name: string, bytes: Uint8Array, where: string): Promise<string | undefined> {
+    const [fromBeginning] = await this.#read(name, bytes);
+    if (!(fromBeginning instanceof WalError)) return `${where}: was not refused`;
+    return this.#wholeOrRefused(name, bytes, where);
+  }
+
+  /** Reads the log with other bytes in one of its segments: from its beginning, and from its newest mark. */
+  async #read(name: string, bytes: Uint8Array): Promise<readonly (View | WalError)[]> {
+    const disk = this.#disk;
+    disk.files.set(`${directory}/${name}`, { bytes });
     try {
-      const log = await readLog(disk, nodeDigest, directory, await listSegments(disk, directory), beginning);
-      return describe(log.entries, log.hardState);
-    } catch (error) {
-      if (error instanceof WalError) return error;
-      throw error;
+      const segments = await listSegments(disk, directory);
+      return [
+        await viewOf(async () => ({
+          start: 0,
+          ...(await readLog(disk, nodeDigest, directory, segments, beginning)),
+        })),
+        await viewOf(async () => {
+          const mark = await findLatestMark(disk, nodeDigest, directory);
+          const needed = segmentsFrom(directory, segments, mark.index);
+          return { start: mark.index, ...(await readLog(disk, nodeDigest, directory, needed, mark)) };
+        }),
+      ];
+    } finally {
+      disk.files.set(`${directory}/${name}`, { bytes: this.#bytes(name) });
     }
   }
+
+  /** Opens a log whose newest segment is `bytes`, writes to it, and opens it again. */
+  async #reopen(bytes: Uint8Array, expected: Step, where: string): Promise<string | undefined> {
+    const env = walEnv(diskOf(this.#sample, this.#newest, bytes));
+    const { segmentSizeBytes } = this.#sample;
+    const options = { segmentSizeBytes, durableIndex: expected.lastIndex };
+    const opened = await Wal.open(env, directory, beginning, options);
+    // The last batch may have lost the hard state that stood behind its entries.
+    const term = Math.max(expected.hardState.term, expected.entries.at(-1)?.term ?? 1);
+    const added = { term, index: expected.lastIndex + 1, type: 0, data: Uint8Array.of(7) } as const;
+    await opened.wal.save(undefined, [added]);
+    await opened.wal.close();
+    const again = await Wal.open(env, directory, beginning, { segmentSizeBytes, durableIndex: added.index });
+    await again.wal.close();
+    const { hardState } = expected;
+    return isSame(opened, expected) && isSame(again, { entries: [...expected.entries, added], hardState })
+      ? undefined
+      : `${where}: cannot be continued`;
+  }
+
+  async #refusedBelow(bytes: Uint8Array, durableIndex: number, where: string): Promise<string | undefined> {
+    const env = walEnv(diskOf(this.#sample, this.#newest, bytes));
+    const { segmentSizeBytes } = this.#sample;
+    try {
+      await (await Wal.open(env, directory, beginning, { segmentSizeBytes, durableIndex })).wal.close();
+    } catch (error) {
+      if (error instanceof WalError && error.code === "incomplete" && namesPlace(error)) return undefined;
+      throw error;
+    }
+    return `${where}: was opened below the durable index ${durableIndex}`;
+  }
 }
 
-function namesPlace(refusal: WalError, where: string): string | undefined {
-  const isNamed = refusal.path.endsWith(".wal") && refusal.offset !== undefined;
-  return isNamed ? undefined : `${where}: refused without a place: ${refusal.message}`;
+const snapshotType = 5;
+
+const noStep: Step = { end: 0, entries: [], hardState: emptyHardState, lastIndex: 0, start: 0 };
+
+async function viewOf(read: () => Promise<View>): Promise<View | WalError> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof WalError) return error;
+    throw error;
+  }
 }
 
-function diskOf(segments: Segments): MemoryDisk {
+function namesPlace(refusal: WalError): boolean {
+  return refusal.path.endsWith(".wal") && refusal.offset !== undefined;
+}
+
+function diskOf(sample: Sample, damaged?: string, damagedBytes?: Uint8Array): MemoryDisk {
   const disk = new MemoryDisk();
-  for (const [name, bytes] of segments) disk.files.set(`${directory}/${name}`, { bytes });
+  for (const [name, bytes] of sample.segments) {
+    disk.files.set(`${directory}/${name}`, { bytes: name === damaged && damagedBytes ? damagedBytes : bytes });
+  }
   return disk;
 }
 
-function describe(entries: readonly Entry[], state: HardState): string {
-  const parts = entries.map(({ type, term, index, data }) => `${type}/${term}/${index}/${data?.join(",")}`);
-  return `${state.term} ${state.vote} ${state.commit} ${parts.join(" ")}`;
+/** Whether a log was read as it is behind a record, from its beginning or from the mark that was the newest then. */
+function isView(view: View, { entries, hardState, start }: Step): boolean {
+  if (view.start !== 0 && view.start !== start) return false;
+  return isSame(view, { entries: view.start === 0 ? entries : entries.slice(view.start), hardState });
 }
+
+function isSame(one: LogState, other: LogState): boolean {
+  return (
+    equalHardStates(one.hardState, other.hardState) &&
+    one.entries.length === other.entries.length &&
+    one.entries.every((entry, i) => isSameEntry(entry, other.entries[i]))
+  );
+}
+
+function isSameEntry(one: Entry, other: Entry | undefined): boolean {
+  if (other === undefined || one.type !== other.type || one.term !== other.term || one.index !== other.index) {
+    return false;
+  }
+  return Buffer.compare(one.data ?? noData, other.data ?? noData) === 0;
+}
+
+const noData = new Uint8Array(0);
