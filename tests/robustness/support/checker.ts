@@ -12,9 +12,9 @@ export class Checker {
   readonly #child;
   readonly #answers;
 
-  /** `program` is the name of a file in programs/. */
+  /** `program` is the path of a built file of programs/ in the repository. */
   constructor(program: string) {
-    const file = join(repository, `build/tests/robustness/programs/${program}.js`);
+    const file = join(repository, program);
     this.#child = spawn(process.execPath, [file], { stdio: ["pipe", "pipe", "inherit"] });
     // A question to a process that has died is answered by the end of its output.
     this.#child.stdin.on("error", () => undefined);

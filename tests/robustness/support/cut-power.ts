@@ -28,13 +28,13 @@ export async function cutPower(options: CutOptions): Promise<CutResult> {
     (a, b) => a - b,
   );
   const failures: string[] = [];
-  let checker = new Checker("storage-checker");
+  let checker = new Checker("build/tests/robustness/programs/storage-checker.js");
   for (const position of positions) {
     loss.advanceTo(position);
     const acks = acknowledged(new TextDecoder().decode(loss.readLive("acks")));
     loss.build(options.target, draw);
     const wrong = await checker.check({ directory: options.target, acks });
-    if (wrong === undefined) checker = new Checker("storage-checker");
+    if (wrong === undefined) checker = new Checker("build/tests/robustness/programs/storage-checker.js");
     if (wrong !== "") failures.push(`seed ${options.seed}, operation ${position}: ${wrong ?? "the checker died"}`);
   }
   checker.end();

@@ -3,7 +3,7 @@
 import { freePort } from "../../interop/support/member.js";
 import { Checker } from "./checker.js";
 
-const program = "member-checker";
+const program = "build/tests/robustness/programs/member-checker.js";
 
 export class LeftMember {
   readonly #clientPort: number;
