@@ -175,7 +175,7 @@ export const bugs: readonly Bug[] = [
     find: "if (canVote && this.log.isUpToDate(message.index, message.logTerm)) {",
     replace: "if (canVote) {",
     replay: {
-      seed: 1,
+      seed: 3,
       overrides: { ...small, faults: ["isolate", "delay"], heartbeatMs: 20, electionMs: 100, preVote: false },
     },
   },
@@ -341,7 +341,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/lease-loop.js",
     find: "if (!lessor.isExpired(id, clock.now()))\n                continue;",
     replace: "",
-    replay: { seed: 103, overrides: { seconds: 60 } },
+    replay: undefined,
   },
   {
     name: "lease-revoke-keeps-keys",
