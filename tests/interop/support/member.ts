@@ -247,7 +247,7 @@ export class Member {
   }
 
   async #isReady(): Promise<boolean> {
-    return (await this.get("/health"))?.status === 200;
+    return (await this.get("/health?exclude=CORRUPT"))?.status === 200;
   }
 }
 
