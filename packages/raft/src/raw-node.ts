@@ -193,6 +193,11 @@ export class RawNode {
     this.#raft.step(createMessage({ type: MessageType.readIndex, entries: [entry] }));
   }
 
+  /** Whether a snapshot from the leader was taken and is not yet persisted and applied. */
+  get hasPendingSnapshot(): boolean {
+    return this.#raft.log.hasPendingSnapshot();
+  }
+
   /** Whether `ready` would return anything. */
   hasReady(): boolean {
     const raft = this.#raft;

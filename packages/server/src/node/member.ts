@@ -165,7 +165,6 @@ export class Member {
           this.#reads.applied(applied);
           this.#appliedWaits.applied(applied);
           this.#logKeeper.applied(applied, appliedTerm, confState, bytes);
-          this.#installer.forgetUnused(applied);
           this.#campaignIfAlone();
         },
       },
@@ -517,14 +516,13 @@ export class Member {
   }
 
   /**
-   * A snapshot message from another member with its database in `body`. Resolves when raft was told of it; rejects as
-   * `ReceivedSnapshots.receive`.
+   * A snapshot message from another member with its database in `body`. Resolves when raft was told of it, whether it
+   * wanted it or not; rejects as `ReceivedSnapshots.receive`.
    */
   async receiveSnapshot(message: Message, body: AsyncIterable<Uint8Array>): Promise<void> {
     const index = message.snapshot?.metadata.index ?? 0;
     if (index === 0) throw new SnapshotRefusedError("the message has no snapshot");
-    await this.#installer.receive(body, index);
-    this.receive(message);
+    await this.#installer.receive(body, index, () => this.#loop.offerSnapshot(message));
   }
 
   /**

@@ -35,6 +35,7 @@ import {
   type SnapshotMetadata,
   type SoftState,
 } from "@etcd-ts/raft";
+import { assert } from "../assert.js";
 import type { Clock, Logger } from "../env.js";
 import { inLoopBytesMax } from "../wal/wal.js";
 import { DiskStall } from "./disk-stall.js";
@@ -158,6 +159,13 @@ export class RaftLoop {
     const refusal = this.#raft.step(message);
     if (refusal !== undefined && isFatalRefusal(refusal)) this.#fail(new Error(refusal.message));
     this.poke();
+  }
+
+  /** Hands raft a snapshot of the leader whose database is here; true when raft takes it, and will have it installed. */
+  offerSnapshot(message: Message): boolean {
+    assert(!this.#raft.hasPendingSnapshot, "one snapshot at a time");
+    this.step(message);
+    return this.#raft.hasPendingSnapshot;
   }
 
   readIndex(context: Uint8Array): void {

@@ -48,15 +48,15 @@ export class SnapshotInstaller {
 
   /** Whether the database is going to be replaced as a whole. */
   get isReplacing(): boolean {
-    return this.#receiving > 0 || this.#ports.received.waitingIndex !== undefined || this.#installing;
+    return this.#receiving > 0 || this.#ports.received.isWaiting || this.#installing;
   }
 
-  /** Takes the database of a snapshot at `index`; rejects as `ReceivedSnapshots.receive`. */
-  async receive(body: AsyncIterable<Uint8Array>, index: number): Promise<void> {
+  /** See `ReceivedSnapshots.receive`. */
+  async receive(body: AsyncIterable<Uint8Array>, index: number, offer: () => boolean): Promise<void> {
     this.#receiving++;
     try {
       await this.#ports.defragmentation.abort("a snapshot of the leader is being received");
-      await this.#ports.received.receive(body, index);
+      await this.#ports.received.receive(body, index, offer);
     } finally {
       this.#receiving--;
     }
@@ -64,14 +64,9 @@ export class SnapshotInstaller {
 
   /** Raft has taken the snapshot and the log says so; `installed` is called once it is in force. */
   install(snapshot: Snapshot, installed: () => void): void {
-    this.#install(snapshot).then(installed, (error: unknown) => this.#fail(error));
-  }
-
-  /** The log overtook a snapshot that raft did not want. */
-  forgetUnused(applied: number): void {
-    const { received } = this.#ports;
-    if (received.waitingIndex === undefined) return;
-    received.applied(applied).catch((error: unknown) => this.#fail(error));
+    this.#install(snapshot).then(installed, (error: unknown) => {
+      this.#ports.failed(error instanceof Error ? error : new Error(String(error)));
+    });
   }
 
   async #install({ metadata }: Snapshot): Promise<void> {
@@ -100,9 +95,5 @@ export class SnapshotInstaller {
     await removePrevious();
     this.#installing = false;
     logger.log("info", "applied snapshot", { "snapshot-index": index, term });
-  }
-
-  #fail(error: unknown): void {
-    this.#ports.failed(error instanceof Error ? error : new Error(String(error)));
   }
 }

@@ -20,6 +20,7 @@ const env: Env = { ...createNodeEnv(), logger: { log: () => {} }, network: creat
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const member = { id: 5n, name: "a", peerUrls: ["http://a:1"], clientUrls: [], isLearner: false };
 const confState = confStateOf([member]);
+const wanted = (): boolean => true;
 const longName = (last: string): Uint8Array => bytes("u".repeat(3000) + last);
 
 let root: string;
@@ -96,9 +97,9 @@ test("a database arrives whole, as it was when its image was begun", async () =>
   await maker(source).withImage("member", async (image: DatabaseImage) => {
     fill(source, 11);
     await source.whenDurable(11);
-    await received.receive(image.pieces(), 10);
+    await received.receive(image.pieces(), 10, wanted);
   });
-  expect(received.waitingIndex).toBe(10);
+  expect(received.isWaiting).toBe(true);
   const { database, removePrevious } = await received.take(10);
   await removePrevious();
   const onFailure = (): void => {};
@@ -115,7 +116,7 @@ test("what is cut off, damaged or of another index is refused and leaves nothing
   mkdirSync(target);
   const received = new ReceivedSnapshots(env, target);
   const refused = async (body: AsyncIterable<Uint8Array>, index = 10): Promise<void> => {
-    await expect(received.receive(body, index)).rejects.toThrow();
+    await expect(received.receive(body, index, wanted)).rejects.toThrow();
     expect(readdirSync(target)).toEqual([]);
   };
   await refused(once(image), 9);
@@ -134,20 +135,34 @@ test("what is cut off, damaged or of another index is refused and leaves nothing
     damaged[pageAt] = (damaged[pageAt] ?? 0) ^ 1;
     await refused(once(damaged));
   }
-  await received.receive(once(image), 10);
-  expect(received.waitingIndex).toBe(10);
+  await received.receive(once(image), 10, wanted);
+  expect(received.isWaiting).toBe(true);
 });
 
-test("a received database that the log overtakes is thrown away", async () => {
+test("a received database that raft does not want is removed", async () => {
   const target = `${root}/member`;
   mkdirSync(target);
   const received = new ReceivedSnapshots(env, target);
-  await received.receive(once(await imageOf(source)), 10);
-  await received.applied(9);
-  expect(received.waitingIndex).toBe(10);
-  await received.applied(10);
-  expect(received.waitingIndex).toBeUndefined();
+  await received.receive(once(await imageOf(source)), 10, () => false);
+  expect(received.isWaiting).toBe(false);
   expect(readdirSync(target)).toEqual([]);
+});
+
+test("while raft's word for one is carried out, no other is received", async () => {
+  const image = await imageOf(source);
+  const target = `${root}/member`;
+  mkdirSync(target);
+  const received = new ReceivedSnapshots(env, target);
+  const refused = (): Promise<void> =>
+    expect(received.receive(once(image), 10, wanted)).rejects.toThrow("another snapshot is being installed");
+  await received.receive(once(image), 10, wanted);
+  await refused();
+  const taking = received.take(10);
+  await refused();
+  const { database } = await taking;
+  expect(database.size().sizeInUseBytes).toBeGreaterThan(300_000);
+  await database.close();
+  await received.receive(once(image), 10, wanted);
 });
 
 test.each([
@@ -162,7 +177,7 @@ test.each([
   const wal = await Wal.create(env, `${target}/wal`, bytes("metadata"));
   const entry = (index: number) => ({ type: 0, term: 2, index, data: undefined }) as const;
   await wal.save({ term: 2, vote: 5n, commit: 4 }, [1, 2, 3, 4, 5].map(entry));
-  await new ReceivedSnapshots(env, target).receive(once(await imageOf(source)), 10);
+  await new ReceivedSnapshots(env, target).receive(once(await imageOf(source)), 10, wanted);
   if (commit !== undefined) await wal.saveReceivedSnapshot({ index: 10, term: 3, confState });
   if (commit !== undefined) await wal.save({ term: 3, vote: 0n, commit }, []);
   await wal.close();

@@ -4,7 +4,8 @@
  *
  * A crash at any moment leaves one of two states, and boot tells them apart: the log's last mark is the received
  * database's index, then that one is complete and goes on; or it is not, and the received one is thrown away. So the
- * received database is made durable before raft hears of it, and switched to after raft's mark is in the log.
+ * received database is made durable before raft hears of it, and switched to after raft's mark is in the log. From the
+ * moment that raft takes it until it is switched to, no other is received: raft's word is for that one.
  *
  * Source: etcd server/etcdserver/api/snap/db.go, server.go applySnapshot (which keeps the image instead).
  */
@@ -56,35 +57,26 @@ export class ReceivedSnapshots {
     this.#member = member;
   }
 
-  /** Index of the database that waits for raft's word. */
-  get waitingIndex(): number | undefined {
-    return this.#received?.index;
+  /** Whether raft has taken the snapshot of a received database that is not switched to yet. */
+  get isWaiting(): boolean {
+    return this.#received !== undefined;
   }
 
   /**
-   * Takes an image that stands at a raft index; resolves when its database is complete and durable. Rejects with
-   * `SnapshotRefusedError`, `ImageFormatError`, `DiskError` or what ended the body; nothing is left on disk then.
+   * Takes an image that stands at a raft index. When its database is complete and durable, `offer` tells raft, and whether
+   * raft wants it; if not, it is removed again. Rejects with `SnapshotRefusedError`, `ImageFormatError`, `DiskError` or what
+   * ended the body; nothing is left on disk then.
    */
-  async receive(body: AsyncIterable<Uint8Array>, index: number): Promise<void> {
+  async receive(body: AsyncIterable<Uint8Array>, index: number, offer: () => boolean): Promise<void> {
     if (this.#stopped) throw new SnapshotRefusedError("the member is stopped");
     if (this.#busy) throw new SnapshotRefusedError("another snapshot is being received");
+    if (this.isWaiting) throw new SnapshotRefusedError("another snapshot is being installed");
     this.#busy = true;
-    const { disk } = this.#env;
-    const path = receivedImagePath(this.#member);
     try {
-      await this.#forget();
-      await disk.remove(path);
-      const file = await disk.open(path, "write");
-      try {
-        const sizeBytes = await save(body, file, () => this.#checkRunning());
-        const directory = await this.#build(file, sizeBytes, index);
-        const received = { directory, index };
-        await keepReceived(disk, this.#member, received);
-        this.#received = received;
-      } finally {
-        await file.close();
-        await disk.remove(path);
-      }
+      const received = { directory: await this.#save(body, index), index };
+      await keepReceived(this.#env.disk, this.#member, received);
+      this.#received = received;
+      if (!offer()) await this.#forget(received);
     } finally {
       this.#busy = false;
       this.#whenIdle();
@@ -95,7 +87,7 @@ export class ReceivedSnapshots {
   async take(index: number): Promise<TakenDatabase> {
     const { disk, openDatabase } = this.#env;
     const received = this.#received;
-    assert(received?.index === index, "raft takes the snapshot that was received last");
+    assert(received?.index === index, "raft installs the snapshot that it took");
     const previous = await currentDatabase(disk, this.#member);
     await switchDatabase(disk, this.#member, received.directory);
     await forgetReceived(disk, this.#member);
@@ -108,18 +100,6 @@ export class ReceivedSnapshots {
     };
   }
 
-  /** The log has come to `index` without the received database: forgets it if it is of no use any more. */
-  async applied(index: number): Promise<void> {
-    if (this.#busy || this.#received === undefined || index < this.#received.index) return;
-    this.#busy = true;
-    try {
-      await this.#forget();
-    } finally {
-      this.#busy = false;
-      this.#whenIdle();
-    }
-  }
-
   /** Ends what is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -130,12 +110,25 @@ export class ReceivedSnapshots {
     if (this.#stopped) throw new SnapshotRefusedError("the member is stopped");
   }
 
-  async #forget(): Promise<void> {
-    const received = this.#received;
+  async #forget({ directory }: ReceivedDatabase): Promise<void> {
     this.#received = undefined;
-    if (received === undefined) return;
     await forgetReceived(this.#env.disk, this.#member);
-    await this.#env.disk.remove(received.directory);
+    await this.#env.disk.remove(directory);
+  }
+
+  /** Returns the directory of the database. */
+  async #save(body: AsyncIterable<Uint8Array>, index: number): Promise<string> {
+    const { disk } = this.#env;
+    const path = receivedImagePath(this.#member);
+    await disk.remove(path);
+    const file = await disk.open(path, "write");
+    try {
+      const sizeBytes = await save(body, file, () => this.#checkRunning());
+      return await this.#build(file, sizeBytes, index);
+    } finally {
+      await file.close();
+      await disk.remove(path);
+    }
   }
 
   async #build(file: DiskFile, sizeBytes: number, index: number): Promise<string> {
