@@ -97,9 +97,9 @@ export class Replay {
     const position = index - this.#start.index - 1;
     if (position > this.#entries.length) return `entry ${index} follows entry ${this.#entries.length}`;
     if (position >= 0) {
-      const replaced = this.#entries[position];
-      if (replaced !== undefined && (term < replaced.term || (term === replaced.term && entry.data === undefined))) {
-        return `entry ${index} replaces one of the same or a later term`;
+      // What it replaces may be of a later term: entries that a deposed leader had to itself.
+      if (term === this.#entries[position]?.term && entry.data === undefined) {
+        return `entry ${index} replaces one of the same term`;
       }
       this.#entries.length = position;
       this.#entries.push(entry);
