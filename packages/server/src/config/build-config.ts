@@ -329,6 +329,11 @@ function checkFeatures(values: FlagValues): void {
   if (values.get("memory") && values.get("force-new-cluster")) {
     throw new Refusal("--force-new-cluster needs data, which --memory does not keep");
   }
+  if (values.get("memory") && (values.get("auto-tls") || values.get("peer-auto-tls"))) {
+    throw new Refusal(
+      "--auto-tls and --peer-auto-tls keep their certificates on a disk, which --memory does not touch",
+    );
+  }
 }
 
 function buildTlsVersions(values: FlagValues): Pick<MemberConfig, "tlsMaxVersion" | "tlsMinVersion"> {

@@ -311,6 +311,11 @@ describe("environment", () => {
     );
   });
 
+  test.each(["--force-new-cluster", "--auto-tls", "--peer-auto-tls"])("%s needs a disk", (flag) => {
+    expect(error(["--memory", flag])).toMatch(/^1: .*--memory/);
+    expect(load([flag]).kind).toBe("run");
+  });
+
   test("notes", () => {
     const environment = { ETCD_FOO: "1", ETCD_VERSION: "3", ETCD_NAME: "n", ETCD_UNSUPPORTED_ARCH: "arm" };
     const result = load([], { environment });

@@ -1,13 +1,13 @@
 import { decodeAlarmRequest } from "@etcd-ts/api/etcdserverpb";
 import type { KeyValueHash } from "@etcd-ts/store";
 import { beforeEach, describe, expect, test } from "vitest";
-import { type CheckedMember, type ComparedHash, CorruptionMonitor } from "./corruption-monitor.js";
+import { type CheckedMember, CorruptionMonitor, type PeerHash } from "./corruption-monitor.js";
 
 const self = 1n;
 
 let own: KeyValueHash[];
 let compactions: KeyValueHash[];
-let peers: Record<number, ComparedHash[]>;
+let peers: Record<number, PeerHash[]>;
 let memberIds: bigint[];
 let alarmed: bigint[];
 let isLeader: boolean;
@@ -18,7 +18,7 @@ function hash(revision: number, value = 7, compactRevision = 3): KeyValueHash {
   return { hash: value, compactRevision, hashRevision: revision };
 }
 
-function peer(id: bigint, value = 7, compactRevision = 3, revision = 10): ComparedHash {
+function peer(id: bigint, value = 7, compactRevision = 3, revision = 10): PeerHash {
   return { id, revision, hash: value, compactRevision };
 }
 
@@ -65,7 +65,7 @@ beforeEach(() => {
 });
 
 describe("before serving", () => {
-  test.each<[string, ComparedHash[], string | undefined]>([
+  test.each<[string, PeerHash[], string | undefined]>([
     ["equal", [peer(2n), peer(3n)], undefined],
     ["nobody answers", [], undefined],
     ["one differs", [peer(2n), peer(3n, 8)], "1 found data inconsistency with peers"],
@@ -83,7 +83,7 @@ describe("before serving", () => {
 });
 
 describe("hashes of compactions", () => {
-  test.each<[string, ComparedHash[], bigint[]]>([
+  test.each<[string, PeerHash[], bigint[]]>([
     ["equal", [peer(2n), peer(3n)], []],
     ["one differs from two", [peer(2n, 8), peer(3n)], [2n]],
     ["the leader differs from two", [peer(2n, 8), peer(3n, 8)], [self]],
@@ -126,7 +126,7 @@ describe("hashes of compactions", () => {
 });
 
 describe("all data", () => {
-  test.each<[string, KeyValueHash[], ComparedHash[], bigint[]]>([
+  test.each<[string, KeyValueHash[], PeerHash[], bigint[]]>([
     ["equal", [hash(10), hash(12)], [peer(2n), peer(3n)], []],
     ["a peer differs", [hash(10), hash(12)], [peer(2n, 8), peer(3n, 9)], [2n]],
     ["this member differs from itself", [hash(10), hash(10, 8)], [peer(2n, 8)], [self]],

@@ -15,9 +15,10 @@ import type { Clock, Logger, Timer } from "../env.js";
 import type { ProposalDone } from "./proposals.js";
 import type { ReadDone } from "./read-index.js";
 
-/** The part of a peer's answer that is compared. */
-export interface ComparedHash {
+/** What another member says of its data. */
+export interface PeerHash {
   readonly id: bigint;
+  /** The newest revision it has. */
   readonly revision: number;
   readonly hash: number;
   readonly compactRevision: number;
@@ -39,7 +40,7 @@ export interface CheckedMember {
 export interface CorruptionMonitorOptions {
   readonly member: CheckedMember;
   /** The hashes at a revision of the other members that can be asked. */
-  readonly peerHashes: (revision: number) => Promise<readonly ComparedHash[]>;
+  readonly peerHashes: (revision: number) => Promise<readonly PeerHash[]>;
   /** Milliseconds between two comparisons of all data; 0 = never. */
   readonly allEveryMs: number;
   /** Milliseconds between two comparisons of the hashes of compactions; 0 = never. */
@@ -192,11 +193,11 @@ export class CorruptionMonitor {
   }
 }
 
-function differs(own: KeyValueHash, peer: ComparedHash): boolean {
+function differs(own: KeyValueHash, peer: PeerHash): boolean {
   return peer.compactRevision === own.compactRevision && peer.hash !== own.hash;
 }
 
-function describe(id: string, own: KeyValueHash, peer: ComparedHash): Record<string, unknown> {
+function describe(id: string, own: KeyValueHash, peer: PeerHash): Record<string, unknown> {
   return {
     "local-member-id": id,
     "local-member-revision": own.hashRevision,

@@ -156,13 +156,10 @@ async function nameIn(env: Env, configured: InitialCluster, { id, peerUrls }: Me
 async function isCompatible(env: Env, others: readonly Member[]): Promise<boolean> {
   const [, minorText = "0"] = serverVersion.split(".");
   // While the cluster goes down by one, members of the version below join it, and no others.
-  const isGoingDown = await askAny(
-    env,
-    others.flatMap(({ peerUrls }) => peerUrls),
-    "/downgrade/enabled",
-  );
-  const minor = Number(minorText) + (isGoingDown?.trim() === "true" ? 1 : 0);
-  const lowest = isGoingDown?.trim() === "true" ? minor : 0;
+  const urls = others.flatMap(({ peerUrls }) => peerUrls);
+  const isGoingDown = (await askAny(env, urls, "/downgrade/enabled"))?.trim() === "true";
+  const minor = Number(minorText) + (isGoingDown ? 1 : 0);
+  const lowest = isGoingDown ? minor : 0;
   let isKnown = false;
   for (const member of others) {
     const answer = await askAny(env, member.peerUrls, "/version");

@@ -3,18 +3,9 @@
 import { decodeUtf8, encodeUtf8 } from "@etcd-ts/api";
 import type { MemberConfig } from "../config/member-config.js";
 import type { Env, Network } from "../env.js";
-import type { CorruptionMonitorOptions } from "../node/corruption-monitor.js";
+import type { CorruptionMonitorOptions, PeerHash } from "../node/corruption-monitor.js";
 import type { Member } from "../node/member.js";
 import { hexId } from "./identity.js";
-
-/** What a member answered. */
-export interface PeerHash {
-  readonly id: bigint;
-  /** The newest revision it had. */
-  readonly revision: number;
-  readonly hash: number;
-  readonly compactRevision: number;
-}
 
 export interface PeerHashPorts {
   readonly network: Network;

@@ -1,6 +1,6 @@
 /**
- * Who may read the whole database, to make an image of it or a hash, and when: one at a time for clients and one for other members, so that a slow
- * client does not keep a follower from being caught up. The others wait, as many as `waitingMax`.
+ * Who may read the whole database, to make an image of it or a hash, and when: one at a time for clients and one for other
+ * members, so that a slow client does not keep a follower from being caught up. The others wait, as many as `waitingMax`.
  */
 
 import type { BufferedBackend } from "../backend/buffered-backend.js";

@@ -13,9 +13,9 @@ export interface WatchSource {
   /** Whether a key in [lo, hi) has changed at `revision` or since; `hi` undefined = no upper bound. */
   changedSince(lo: string, hi: string | undefined, revision: number): boolean;
   /**
-   * Rows with (loMain, loSub) ≤ (main, sub) and main < hiMainExclusive, ascending by (main, sub); `value` is the stored KeyValue, of a deletion
-   * with the key only, as a view valid during the call. The visitor reads nothing else from the store and writes nothing;
-   * returning false ends the scan.
+   * Rows with (loMain, loSub) ≤ (main, sub) and main < hiMainExclusive, ascending by (main, sub); `value` is the stored
+   * KeyValue, of a deletion with the key only, as a view valid during the call. The visitor reads nothing else from the
+   * store and writes nothing; returning false ends the scan.
    */
   scanRecords(loMain: number, loSub: number, hiMainExclusive: number, visit: RecordVisitor): void;
   /**

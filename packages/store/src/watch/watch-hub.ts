@@ -311,8 +311,8 @@ export class WatchHub {
   }
 
   /**
-   * Sends away from the round who cannot catch up now (its stream is full, unless a revision is half collected), never (compacted), or has nothing to catch
-   * up. Returns the lowest revision the others want.
+   * Sends away from the round who cannot catch up now (its stream is full, unless a revision is half collected), never
+   * (compacted), or has nothing to catch up. Returns the lowest revision the others want.
    */
   #sortOutRound(): number | undefined {
     const current = this.#source.currentRevision();
