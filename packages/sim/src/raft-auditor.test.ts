@@ -184,6 +184,16 @@ describe("the auditor of members", () => {
       },
       says: "forgot its vote of term 3",
     },
+    "a committed entry that another one has replaced after a restart": {
+      act: ([a]) => {
+        const log = new MemoryStorage();
+        log.append([entry(1, 1), entry(2, 4)]);
+        a.hardState = { term: 4, vote: 0n, commit: 2 };
+        a.restart(log);
+        a.turn();
+      },
+      says: "lost entry 2 of term 1: it has term 4",
+    },
     "a revision that is not the one of its index": {
       act: ([a]) => {
         a.appliedIndex = 2;
@@ -201,4 +211,17 @@ describe("the auditor of members", () => {
       expect(seen.violations.join("\n")).toContain(says);
     });
   }
+
+  test("takes it that a write which was never acknowledged has replaced an entry that was not committed", () => {
+    const { seen, members } = settled();
+    const [, , c] = members;
+    c.log.append([entry(3, 1)]);
+    c.turn();
+    const log = new MemoryStorage();
+    log.append([entry(1, 1), entry(2, 1), entry(3, 4)]);
+    c.hardState = { term: 4, vote: 0n, commit: 2 };
+    c.restart(log);
+    c.turn();
+    expect(seen.violations).toEqual([]);
+  });
 });
