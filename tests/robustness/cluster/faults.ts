@@ -47,47 +47,9 @@ export const faults: readonly Fault[] = [
       return () => void process.kill(pid, "SIGCONT");
     },
   },
-  {
-    name: "leader-is-not-heard",
-    victim: "leader",
-    needs: { proxied: true },
-    otherLeadsWithinMs: electionMaxMs,
-    lastsMs: { sample: 5000, full: 15_000 },
-    gapMaxMs: electionMaxMs,
-    inject: (cluster, victim) => {
-      victim.link?.hold({ direction: "out" });
-      for (const other of cluster.others(victim))
-        other.link?.hold({ dialler: victim.id.toString(16), direction: "in" });
-      return () => flow(cluster);
-    },
-  },
-  {
-    name: "leader-hears-nobody",
-    victim: "leader",
-    needs: { proxied: true },
-    otherLeadsWithinMs: electionMaxMs,
-    lastsMs: { sample: 5000, full: 15_000 },
-    gapMaxMs: electionMaxMs,
-    inject: (cluster, victim) => {
-      victim.link?.hold({ direction: "in" });
-      for (const other of cluster.others(victim))
-        other.link?.hold({ dialler: victim.id.toString(16), direction: "out" });
-      return () => flow(cluster);
-    },
-  },
-  {
-    name: "follower-hears-nobody",
-    victim: "follower",
-    needs: { proxied: true },
-    lastsMs: { sample: 5000, full: 15_000 },
-    gapMaxMs: electionMaxMs,
-    inject: (cluster, victim) => {
-      victim.link?.hold({ direction: "in" });
-      for (const other of cluster.others(victim))
-        other.link?.hold({ dialler: victim.id.toString(16), direction: "out" });
-      return () => flow(cluster);
-    },
-  },
+  oneWayFault("leader-is-not-heard", "leader", "out"),
+  oneWayFault("leader-hears-nobody", "leader", "in"),
+  oneWayFault("follower-hears-nobody", "follower", "in"),
   {
     name: "flapping-links",
     victim: "leader",
@@ -133,6 +95,22 @@ function diskFault(
   };
 }
 
-function flow(cluster: Cluster): void {
-  for (const { link } of cluster.members) link?.hold();
+/** What comes in to the victim, or goes out from it, does not arrive, whoever dialled. */
+function oneWayFault(name: string, victim: Fault["victim"], direction: "in" | "out"): Fault {
+  return {
+    name,
+    victim,
+    needs: { proxied: true },
+    ...(victim === "leader" && { otherLeadsWithinMs: electionMaxMs }),
+    lastsMs: { sample: 5000, full: 15_000 },
+    gapMaxMs: electionMaxMs,
+    inject: (cluster, member) => {
+      member.link?.hold({ direction });
+      const dialled = { dialler: member.id.toString(16), direction: direction === "in" ? "out" : "in" } as const;
+      for (const other of cluster.others(member)) other.link?.hold(dialled);
+      return () => {
+        for (const { link } of cluster.members) link?.hold();
+      };
+    },
+  };
 }
