@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as api from "@etcd-ts/client";
 import { expect, it } from "vitest";
-import { servers } from "./support/client-servers.js";
+import { ourMember } from "./support/client-servers.js";
 
 const readme = readFileSync(join(import.meta.dirname, "..", "..", "packages", "client", "README.md"), "utf8");
 const examples = Array.from(readme.matchAll(/```ts\n([\s\S]*?)```/g), ([, code]) => code ?? "");
@@ -15,7 +15,7 @@ const AsyncFunction = (async () => {}).constructor as new (
 
 it("the README's examples run", async () => {
   expect(examples.length).toBe(6);
-  const server = await servers[0]![1]();
+  const server = await ourMember.start();
   const client = new api.EtcdClient({ endpoints: [server.endpoint] });
   const printed: string[] = [];
   const console = { log: (...words: unknown[]) => printed.push(words.join(" ")) };

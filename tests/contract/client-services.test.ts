@@ -4,10 +4,9 @@ import { election, lock, type Method } from "@etcd-ts/api";
 import { EtcdClient, toBytes, toText } from "@etcd-ts/client";
 import { GrpcChannel, unary } from "@etcd-ts/grpc";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Server, servers } from "./support/client-servers.js";
+import { type Server, subject } from "./support/client-servers.js";
 
-describe.each(servers)("%s", (_name, start, isThere) => {
-  if (!isThere) return;
+describe(subject.name, () => {
   let server: Server;
   let client: EtcdClient;
   let channel: GrpcChannel;
@@ -39,7 +38,7 @@ describe.each(servers)("%s", (_name, start, isThere) => {
   }
 
   beforeAll(async () => {
-    server = await start();
+    server = await subject.start();
     client = new EtcdClient({ endpoints: [server.endpoint], timeoutMs: 20_000 });
     const { hostname, port } = new URL(server.endpoint);
     channel = new GrpcChannel({ target: { host: hostname, port: Number(port) } });

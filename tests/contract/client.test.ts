@@ -2,15 +2,14 @@
 
 import { compare, Election, EtcdClient, isCompactedError, Mutex, op, Session, stm, toText } from "@etcd-ts/client";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Server, servers } from "./support/client-servers.js";
+import { type Server, subject } from "./support/client-servers.js";
 
-describe.each(servers)("the client with %s", (_name, start, isThere) => {
-  if (!isThere) return;
+describe(`the client with ${subject.name}`, () => {
   let server: Server;
   let client: EtcdClient;
 
   beforeAll(async () => {
-    server = await start();
+    server = await subject.start();
     client = new EtcdClient({ endpoints: [server.endpoint], timeoutMs: 20_000 });
   });
   afterAll(async () => {

@@ -6,14 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Io, nodeIo, run } from "@etcd-ts/ctl";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Server, servers } from "../contract/support/client-servers.js";
+import { ourMember, type Server } from "../contract/support/client-servers.js";
 
 const root = join(import.meta.dirname, "..", "..");
 
 describe("etcdctl", () => {
   let server: Server;
   beforeAll(async () => {
-    server = await servers[0]![1]();
+    server = await ourMember.start();
   });
   afterAll(async () => {
     await server?.close();

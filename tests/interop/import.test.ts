@@ -2,11 +2,11 @@
 
 import { rmSync } from "node:fs";
 import { expect, test } from "vitest";
-import { Cluster, hasGo } from "../e2e/support/cluster.js";
+import { Cluster } from "../e2e/support/cluster.js";
 
 const ours = [process.execPath, new URL("../../bin/etcd", import.meta.url).pathname];
 
-test.runIf(hasGo).each([
+test.each([
   ["after its log was cut", ["--snapshot-count", "30"], "SIGTERM" as const],
   ["after a kill", [], "SIGKILL" as const],
 ])("a directory of Go etcd is imported %s", async (_name, flags, signal) => {

@@ -5,7 +5,7 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { catchUp } from "../e2e/support/catch-up.js";
-import { Cluster, freePorts, hasGo } from "../e2e/support/cluster.js";
+import { Cluster, freePorts } from "../e2e/support/cluster.js";
 
 const go = (name: string): string => new URL(`bin/${name}`, import.meta.url).pathname;
 
@@ -13,11 +13,11 @@ function run(program: string, ...words: string[]): string {
   return execFileSync(program, words, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }
 
-test.runIf(hasGo)("ours installs the snapshot of Go etcd", () => catchUp(["go", "go", "ours"], 2));
+test("ours installs the snapshot of Go etcd", () => catchUp(["go", "go", "ours"], 2));
 
-test.runIf(hasGo)("Go etcd installs ours", () => catchUp(["ours", "ours", "go"], 2));
+test("Go etcd installs ours", () => catchUp(["ours", "ours", "go"], 2));
 
-test.runIf(hasGo)("Go's tools save, check and restore a snapshot of ours", async () => {
+test("Go's tools save, check and restore a snapshot of ours", async () => {
   const cluster = await Cluster.start(["ours"]);
   try {
     const [member] = cluster.members;

@@ -1,7 +1,8 @@
 /** Servers to hold the client and its services against. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -52,7 +53,8 @@ async function startOracle(): Promise<Server> {
   const flags = await flagsOf(directory);
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
   const child: ChildProcess = spawn(oracle, args, { stdio: "ignore" });
-  const exited = new Promise((resolve) => child.once("exit", resolve));
+  await once(child, "spawn");
+  const exited = once(child, "exit");
   return {
     endpoint: flags["listen-client-urls"] ?? "",
     close: async () => {
@@ -63,8 +65,14 @@ async function startOracle(): Promise<Server> {
   };
 }
 
-/** Name, how to start it, and whether it is there: Go etcd has to be built first. */
-export const servers: readonly (readonly [name: string, start: () => Promise<Server>, isThere: boolean])[] = [
-  ["our member", startOurs, true],
-  ["Go etcd", startOracle, existsSync(oracle)],
-];
+/** What a contract is held against, named, and how to start one. */
+export interface Subject {
+  readonly name: string;
+  start(): Promise<Server>;
+}
+
+export const ourMember: Subject = { name: "our member", start: startOurs };
+
+/** The server that the vitest project asks for: our member, or Go etcd where it has been built. */
+export const subject: Subject =
+  process.env["CONTRACT_SUBJECT"] === "go" ? { name: "Go etcd", start: startOracle } : ourMember;

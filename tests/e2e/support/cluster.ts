@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,9 +18,6 @@ const programs: Readonly<Record<Kind, readonly string[]>> = {
   go: [goServer],
 };
 const deadlineMs = 60_000;
-
-/** Whether Go's binaries were built (tests/interop/build.sh). */
-export const hasGo: boolean = existsSync(goServer);
 
 export class ClusterMember {
   readonly name: string;
