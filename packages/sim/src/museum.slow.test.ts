@@ -12,7 +12,7 @@ const seedsMax = 40;
 
 /**
  * What the simulator has found in this server; each is mended, and its bug is in the museum: with the bug the recorded run
- * fails, without it passes. Of three no run is recorded: draws have changed since they were found.
+ * fails, without it passes. Of two no run is recorded: draws have changed since they were found.
  */
 const finds = [
   {
@@ -26,6 +26,10 @@ const finds = [
   {
     find: "a leader that lost and regained leadership while it was being confirmed revoked leases that were renewed since",
     bug: "revokes-of-earlier-term",
+  },
+  {
+    find: "a leader that was paused beyond an election renewed a lease that a client had revoked at its successor",
+    bug: "stale-leader-renews",
   },
   {
     find: "a record whose length field filled its sector, and was lost with it, was taken for damage",

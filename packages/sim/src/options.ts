@@ -54,6 +54,13 @@ export interface SimOptions {
   readonly progressNotifyMs: number;
   /** Whether clients use leases. Without, what they saw is also searched for an order, key by key. */
   readonly leases: boolean;
+  /**
+   * Whether clients revoke more often, and then ask any member to keep the lease alive all the same. Not drawn: a leader that
+   * is cut off renews it, as etcd's does, until it steps down.
+   */
+  readonly renewsRevoked: boolean;
+  /** Ranges that a transaction on two keys reads beside: with some, it is not applied at once. */
+  readonly txnReads: number;
   /** Bytes that values are filled up to; 0 = short ones. */
   readonly valueBytes: number;
   /** How often a fault of a member is one of the leader. */
@@ -111,6 +118,8 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     preVote: draw("preVote").chance(0.8),
     progressNotifyMs: pick("progressNotify", [100, 600, 10_000]),
     leases: draw("leases").chance(0.7),
+    renewsRevoked: false,
+    txnReads: pick("txnReads", [0, 0, 0, 3]),
     valueBytes: pick("valueBytes", [0, 0, 0, 1000, 20_000]),
     leaderChance: pick("leaderChance", [0, 0.3, 0.8]),
     messageBytesMax: pick("messageBytes", [0, 2000, 1 << 20, 1 << 20]),

@@ -7,7 +7,7 @@ import type { Cluster, Node } from "./cluster.js";
 import type { Answer, Fact, Request, SeenKey, WatchSpec } from "./history.js";
 import type { KeyRange } from "./model.js";
 import type { SimOptions } from "./options.js";
-import type { SimRandom } from "./random.js";
+import { SimRandom } from "./random.js";
 import { bytesOf } from "./text.js";
 
 /** Codes that say that nothing was done: see api's error table. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION, OUT_OF_RANGE. */
@@ -87,6 +87,10 @@ class Client {
   busy = false;
   readonly #leases: bigint[] = [];
   readonly #known = new Map<string, number>();
+  /** Of what `renewsRevoked` adds, so that other requests stay as they are without it. */
+  readonly #revokeRandom: SimRandom;
+  /** A lease that it revoked just now, if it will ask for it. */
+  #revoked: bigint | undefined;
 
   constructor(number: number, cluster: Cluster, random: SimRandom, options: SimOptions, ports: WorkloadPorts) {
     this.#number = number;
@@ -95,6 +99,7 @@ class Client {
     this.#options = options;
     this.#ports = ports;
     this.#caller = new Caller(cluster.world, random, 0.3);
+    this.#revokeRandom = new SimRandom(options.seed, `client${number} revokes`);
   }
 
   start(): void {
@@ -132,6 +137,10 @@ class Client {
   }
 
   #pickNode(): Node | undefined {
+    if (this.#revoked !== undefined) {
+      const { serving } = this.#cluster;
+      return serving.length === 0 ? undefined : this.#revokeRandom.pick(serving);
+    }
     if (this.#node?.serving !== true || this.#random.chance(0.1)) {
       const { serving } = this.#cluster;
       this.#node = serving.length === 0 ? undefined : this.#random.pick(serving);
@@ -153,6 +162,11 @@ class Client {
   }
 
   #nextRequest(): Request {
+    const revoked = this.#revoked;
+    if (revoked !== undefined) {
+      this.#revoked = undefined;
+      return { kind: "keep-alive", lease: revoked };
+    }
     const random = this.#random;
     const dice = random.integer(100);
     if (dice < 25) return { kind: "put", key: this.#key(), value: this.#value(), lease: 0n };
@@ -179,7 +193,8 @@ class Client {
       return { kind: "grant", lease: id, ttl: random.between(1, 5) };
     }
     if (dice < 94) return { kind: "put", key: this.#key(), value: this.#value(), lease: owned };
-    if (dice < 99) return { kind: "keep-alive", lease: owned };
+    const revokes = this.#options.renewsRevoked && this.#revokeRandom.chance(0.5);
+    if (dice < 99 && !revokes) return { kind: "keep-alive", lease: owned };
     return { kind: "revoke", lease: owned };
   }
 
@@ -191,7 +206,10 @@ class Client {
     }
     for (const key of answer.keys) this.#known.set(key.key, key.modRevision);
     if (request.kind === "grant") this.#leases.push(request.lease);
-    if (request.kind === "revoke") this.#forget(request.lease);
+    if (request.kind === "revoke") {
+      this.#forget(request.lease);
+      if (this.#options.renewsRevoked) this.#revoked = request.lease;
+    }
     if (request.kind === "put" || (request.kind === "cas" && answer.succeeded))
       this.#known.set(request.key, answer.revision);
     if (request.kind === "delete") this.#known.set(request.key, 0);
@@ -253,6 +271,7 @@ class Client {
           success: [
             { request: { kind: "requestPut", value: { key: bytesOf(request.to), value: bytesOf(request.value) } } },
             { request: { kind: "requestDeleteRange", value: { key: bytesOf(request.from) } } },
+            ...Array.from({ length: this.#options.txnReads }, () => readAll),
           ],
         } as const;
         return unary(kv.txn, message);
@@ -287,6 +306,8 @@ class Client {
     stream.send({ id });
   }
 }
+
+const readAll = { request: { kind: "requestRange", value: { key: bytesOf("k"), rangeEnd: bytesOf("l") } } } as const;
 
 /** Longer than the server's own limit, so that the server must answer unless it is gone. */
 const callTimeoutMs = 60_000;

@@ -41,6 +41,9 @@ export class Leadership {
   #softState: SoftState = { lead: 0n, raftState: 0 };
   /** When this member last became leader. */
   #ledSince: number | undefined;
+  /** Ticks that came late, and how many of them had come when a quorum was asked that confirmed that this member leads. */
+  #lateTicks = 0;
+  #confirmedLateTicks = 0;
 
   constructor(ports: LeadershipPorts) {
     this.#ports = ports;
@@ -135,17 +138,35 @@ export class Leadership {
     for (const listener of this.#termListeners) listener();
   }
 
-  /** Tells whether this member still leads: at once when it ticks in time, else after asking a quorum. */
+  /** At each tick, `idleMs` after the one before. */
+  ticked(idleMs: number): void {
+    if (this.#isLate(idleMs)) this.#lateTicks++;
+  }
+
+  /**
+   * Tells whether this member still leads: at once when it has ticked in time since a quorum was last needed, else after
+   * asking a quorum. That the last tick was in time is not enough, as the first one after a pause may come before whoever
+   * asks (etcd issue 15247).
+   */
   confirm(done: (leads: boolean) => void): void {
     if (!this.isLeader) return done(false);
-    if (this.#ports.tickIdleMs() < 3 * this.#ports.heartbeatMs) return done(true);
+    if (this.#lateTicks === this.#confirmedLateTicks && !this.#isLate(this.#ports.tickIdleMs())) return done(true);
     this.confirmByQuorum(done);
   }
 
-  /** Ticks in time do not prove it: after a pause, the tick may come before the timer of whoever asks (etcd issue 15247). */
+  /** However well it ticks. */
   confirmByQuorum(done: (leads: boolean) => void): void {
     if (!this.isLeader) return done(false);
-    this.#ports.linearizableRead((refusal) => done(refusal === undefined && this.isLeader));
+    const lateTicks = this.#lateTicks;
+    this.#ports.linearizableRead((refusal) => {
+      const leads = refusal === undefined && this.isLeader;
+      if (leads) this.#confirmedLateTicks = Math.max(this.#confirmedLateTicks, lateTicks);
+      done(leads);
+    });
+  }
+
+  #isLate(idleMs: number): boolean {
+    return idleMs >= 3 * this.#ports.heartbeatMs;
   }
 
   /** Why a proposal made at `startedAt` has no result yet. Source: etcd server/etcdserver/v3_server.go parseProposeCtxErr. */

@@ -268,7 +268,7 @@ export class Member {
       },
       parts.settings.autoCompaction,
     );
-    this.#ticker = new Ticker(parts.clock, parts.settings.heartbeatMs, () => this.#tick());
+    this.#ticker = new Ticker(parts.clock, parts.settings.heartbeatMs, (idleMs) => this.#tick(idleMs));
   }
 
   // Lifecycle.
@@ -548,7 +548,8 @@ export class Member {
 
   // Inside.
 
-  #tick(): void {
+  #tick(idleMs: number): void {
+    this.#leadership.ticked(idleMs);
     this.#loop.tick();
     this.#reads.tick();
     const now = this.clock.now();

@@ -5,12 +5,13 @@ import type { Clock, Timer } from "../env.js";
 export class Ticker {
   readonly #clock: Clock;
   readonly #intervalMs: number;
-  readonly #onTick: () => void;
+  readonly #onTick: (idleMs: number) => void;
   #timer: Timer | undefined;
   #nextAt = 0;
   #lastAt = 0;
 
-  constructor(clock: Clock, intervalMs: number, onTick: () => void) {
+  /** `onTick` gets the milliseconds since the tick before. */
+  constructor(clock: Clock, intervalMs: number, onTick: (idleMs: number) => void) {
     this.#clock = clock;
     this.#intervalMs = intervalMs;
     this.#onTick = onTick;
@@ -36,10 +37,11 @@ export class Ticker {
   #arm(delayMs: number): void {
     this.#timer = this.#clock.setTimer(delayMs, () => {
       const now = this.#clock.now();
+      const idleMs = now - this.#lastAt;
       this.#lastAt = now;
       this.#nextAt = Math.max(this.#nextAt + this.#intervalMs, now);
       this.#arm(this.#nextAt - now);
-      this.#onTick();
+      this.#onTick(idleMs);
     });
   }
 }

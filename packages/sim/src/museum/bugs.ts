@@ -31,7 +31,7 @@ export const museumOverrides: Overrides = { seconds: 12, requestsPerSecond: 5 };
 /** Parts of the space in which the recorded runs lie, chosen to be cheap and sure. */
 const quiet: Overrides = {
   ...{ faults: [], operations: [], clients: 6, valueBytes: 0, faultIntervalMs: 1000 },
-  ...{ applyUnitsPerTurn: 3000 },
+  ...{ applyUnitsPerTurn: 3000, txnReads: 0, renewsRevoked: false },
 };
 const alone: Overrides = { ...quiet, members: 1 };
 const small: Overrides = { ...quiet, members: 3 };
@@ -68,7 +68,23 @@ export const bugs: readonly Bug[] = [
     find: "this.#budget.left = budget;\n        const dispatched",
     replace:
       "this.#budget.left = budget;\n        this.#backend.sealEntry(entry.index, entry.term);\n        const dispatched",
-    replay: undefined,
+    replay: {
+      seed: 1,
+      overrides: {
+        ...alone,
+        faults: ["kill"],
+        faultIntervalMs: 300,
+        clients: 12,
+        requestsPerSecond: 20,
+        keys: 10,
+        leases: false,
+        txnReads: 100,
+        applyUnitsPerTurn: 1,
+        backendBatchIntervalMs: 5,
+        backendBatchLimit: 1,
+        snapshotCount: 10_000,
+      },
+    },
   },
   {
     name: "index-ahead",
@@ -84,7 +100,21 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/read-index.js",
     find: "if (!round.ids.has(new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0)))\n            return;",
     replace: "",
-    replay: undefined,
+    replay: {
+      seed: 9,
+      overrides: {
+        ...small,
+        faults: ["one-way"],
+        faultIntervalMs: 700,
+        leaderChance: 0,
+        heartbeatMs: 200,
+        electionMs: 4000,
+        clients: 16,
+        requestsPerSecond: 20,
+        keys: 3,
+        leases: false,
+      },
+    },
   },
   {
     name: "reads-without-quorum",
@@ -100,7 +130,21 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/step-leader.js",
     find: "if (!raft.committedInOwnTerm())\n        raft.readsBeforeFirstCommit.push(message);\n    else\n",
     replace: "",
-    replay: undefined,
+    replay: {
+      seed: 24,
+      overrides: {
+        ...small,
+        faults: ["kill", "disk-slow"],
+        faultIntervalMs: 300,
+        leaderChance: 0.8,
+        heartbeatMs: 20,
+        electionMs: 100,
+        clients: 16,
+        requestsPerSecond: 20,
+        keys: 3,
+        leases: false,
+      },
+    },
   },
   {
     name: "reads-not-applied",
@@ -203,7 +247,22 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "if (index <= this.log.committed || !this.log.matchTerm(index, this.term))",
     replace: "if (index <= this.log.committed)",
-    replay: undefined,
+    replay: {
+      seed: 63,
+      overrides: {
+        ...small,
+        seconds: 20,
+        members: 5,
+        faults: ["mute"],
+        faultIntervalMs: 500,
+        heartbeatMs: 20,
+        electionMs: 100,
+        messageBytesMax: 0,
+        clients: 8,
+        requestsPerSecond: 20,
+        leases: true,
+      },
+    },
   },
   {
     name: "heartbeat-commits-all",
@@ -341,7 +400,20 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/lease-loop.js",
     find: "if (!lessor.isExpired(id, clock.now()))\n                continue;",
     replace: "",
-    replay: undefined,
+    replay: {
+      seed: 38,
+      overrides: {
+        ...small,
+        seconds: 60,
+        faults: ["hold"],
+        leaderChance: 0.8,
+        heartbeatMs: 20,
+        electionMs: 400,
+        clients: 16,
+        requestsPerSecond: 10,
+        leases: true,
+      },
+    },
   },
   {
     name: "lease-revoke-keeps-keys",
@@ -477,7 +549,22 @@ export const bugs: readonly Bug[] = [
     file: "store/dist/membership/membership.js",
     find: 'this.#backend.delete("members", memberKey(id));',
     replace: "",
-    replay: undefined,
+    replay: {
+      seed: 19,
+      overrides: {
+        ...small,
+        seconds: 20,
+        members: 5,
+        faults: ["kill"],
+        operations: ["member-change"],
+        operationIntervalMs: 200,
+        heartbeatMs: 20,
+        electionMs: 100,
+        clients: 4,
+        requestsPerSecond: 2,
+        leases: false,
+      },
+    },
   },
   {
     name: "joins-by-first-answer",
@@ -488,7 +575,7 @@ export const bugs: readonly Bug[] = [
     replace: "throw error;",
     replay: {
       seed: 9004,
-      overrides: { seconds: 20, requestsPerSecond: 20, faults: ["disk-stall", "kill", "break"] },
+      overrides: { seconds: 20, requestsPerSecond: 20, faults: ["disk-stall", "kill", "break"], txnReads: 0 },
     },
   },
   {
@@ -559,7 +646,21 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/member.js",
     find: "confirmLeadership: (done) => this.#leadership.confirm(done),",
     replace: "confirmLeadership: (done) => done(this.isLeader),",
-    replay: undefined,
+    replay: {
+      seed: 3,
+      overrides: {
+        ...small,
+        faults: ["pause"],
+        leaderChance: 0.8,
+        heartbeatMs: 20,
+        electionMs: 100,
+        clients: 16,
+        requestsPerSecond: 10,
+        keys: 10,
+        leases: true,
+        renewsRevoked: true,
+      },
+    },
   },
   {
     name: "key-not-detached",
