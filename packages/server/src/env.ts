@@ -126,6 +126,8 @@ export interface PostRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** Chunks are pulled in order; undefined when there is no body. */
   readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Fields that follow a body which comes in chunks; asked for behind the last one. Lower-case names. */
+  readonly trailers?: () => Readonly<Record<string, string>>;
   /** Milliseconds until the attempt is given up; 0 = never. */
   readonly timeoutMs: number;
   /** The answer's body may not be longer than this. */
@@ -156,6 +158,8 @@ export interface ServedRequest {
   readonly remoteAddress: string;
   /** The body; ends early with an error when the sender goes away. */
   body(): AsyncIterable<Uint8Array>;
+  /** What followed the body, once that has ended. Lower-case names. */
+  trailers(): Readonly<Record<string, string>>;
   /** Answers with a whole body and ends. */
   respond(status: number, headers: Readonly<Record<string, string>>, body: Uint8Array | string): void;
   /** Answers with a body that stays open. `write` false = the kernel's buffer is full until `onDrain`. */

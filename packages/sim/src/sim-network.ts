@@ -392,6 +392,7 @@ function servedRequest(
     headers: request.headers,
     remoteAddress: from,
     body,
+    trailers: () => request.trailers?.() ?? {},
     respond: (status, headers, body) => {
       answer(status, headers, typeof body === "string" ? new TextEncoder().encode(body) : body.slice());
     },

@@ -1,6 +1,6 @@
 /**
  * `/raft/snapshot`: raft's message, then the database of a member that is further. Raft hears of it once the database is
- * complete on this member's disk.
+ * complete on this member's disk. What is refused is logged with its reason and leaves nothing behind.
  *
  * Source: etcd server/etcdserver/api/rafthttp/http.go snapshotHandler.
  */
@@ -8,6 +8,7 @@
 import { type Message, MessageType } from "@etcd-ts/raft";
 import type { Logger, ServedRequest } from "../env.js";
 import type { Member } from "../node/member.js";
+import { checkedBody } from "./body-digest.js";
 import { hexId } from "./identity.js";
 import { decodeRaftMessage } from "./raft-message.js";
 
@@ -15,23 +16,31 @@ import { decodeRaftMessage } from "./raft-message.js";
 const messageBytesMax = 64 * 1024 * 1024;
 const lengthBytes = 8;
 
-export function receiveSnapshot(member: Member, logger: Logger, request: ServedRequest): void {
+/** What the receiver needs of this member. */
+export type ReceivingMember = Pick<Member, "clusterId" | "digest" | "memberId" | "membership" | "receiveSnapshot">;
+
+export function receiveSnapshot(member: ReceivingMember, logger: Logger, request: ServedRequest): void {
   const headers = { "x-etcd-cluster-id": hexId(member.clusterId), "content-type": "text/plain; charset=utf-8" };
   // The rest of the body is not read then.
   const refuse = (status: number, text: string): void =>
     request.respond(status, { ...headers, connection: "close" }, `${text}\n`);
-  const body = request.body()[Symbol.asyncIterator]();
+  const refuseMessage = (status: number, text: string): void => {
+    logger.log("warn", "refused a snapshot message", { "remote-peer": request.remoteAddress, status, error: text });
+    refuse(status, text);
+  };
+  const body = checkedBody(member.digest, request)[Symbol.asyncIterator]();
   const receive = async (): Promise<void> => {
     let read: { readonly message: Message; readonly rest: Uint8Array };
     try {
       read = await readMessage(body);
     } catch (error) {
-      return refuse(400, `failed to decode raft message (${textOf(error)})`);
+      return refuseMessage(400, `failed to decode raft message (${textOf(error)})`);
     }
     const { message, rest } = read;
-    if (message.type !== MessageType.snap) return refuse(400, "wrong raft message type");
+    if (message.type !== MessageType.snap) return refuseMessage(400, "wrong raft message type");
     const fault = misdirected(member, message);
     if (fault !== undefined) {
+      logger.log("warn", "refused a snapshot message", { "remote-peer-id": hexId(message.from), error: fault });
       const json = { ...headers, connection: "close", "content-type": "application/json" };
       return request.respond(403, json, JSON.stringify({ message: fault }));
     }
@@ -47,10 +56,10 @@ export function receiveSnapshot(member: Member, logger: Logger, request: ServedR
     logger.log("info", "received and saved database snapshot", fields);
     request.respond(204, { "x-etcd-cluster-id": hexId(member.clusterId) }, "");
   };
-  receive().catch((error: unknown) => refuse(500, `failed to process raft message (${textOf(error)})`));
+  receive().catch((error: unknown) => refuseMessage(500, `failed to process raft message (${textOf(error)})`));
 }
 
-function misdirected(member: Member, message: Message): string | undefined {
+function misdirected(member: ReceivingMember, message: Message): string | undefined {
   if (member.membership.isRemoved(message.from)) return "cannot process message from removed member";
   if (message.to !== member.memberId) return "cannot process message to mismatch member";
   return undefined;

@@ -1,6 +1,7 @@
 /**
  * Sends a follower that is too far behind the whole database: raft's message and an image behind it, in one POST. The
- * message is given the index, term and configuration of the image, which is newer than what raft had in mind.
+ * message is given the index, term and configuration of the image, which is newer than what raft had in mind. A digest of both
+ * follows them.
  *
  * Source: etcd server/etcdserver/api/rafthttp/snapshot_sender.go, server.go sendMergedSnap.
  */
@@ -9,6 +10,7 @@ import type { Message } from "@etcd-ts/raft";
 import type { Clock, Logger, Network } from "../env.js";
 import type { Member } from "../node/member.js";
 import type { DatabaseImage } from "../snapshot/database-image.js";
+import { withDigest } from "./body-digest.js";
 import { hexId, type LocalIdentity, requestHeaders } from "./identity.js";
 import type { PeerStatus } from "./peer-status.js";
 import { encodeMessageFrame } from "./stream-codec.js";
@@ -24,6 +26,12 @@ export interface SnapshotSenderPorts {
   removed(): void;
 }
 
+/** What the sender needs of this member. */
+export type SendingMember = Pick<
+  Member,
+  "digest" | "holdLog" | "images" | "membership" | "reportSnapshot" | "reportUnreachable"
+>;
+
 /** The receiver answers once it has built its database; nothing moves on the connection meanwhile. */
 const idleMsMax = 10 * 60 * 1000;
 const responseBytesMax = 64 * 1024;
@@ -38,7 +46,7 @@ export class SnapshotSender {
   }
 
   /** Tells raft through `member` what became of it. */
-  send(member: Member, message: Message, picker: UrlPicker, status: PeerStatus): void {
+  send(member: SendingMember, message: Message, picker: UrlPicker, status: PeerStatus): void {
     const { clock, logger } = this.#ports;
     const release = member.holdLog();
     const url = picker.pick();
@@ -46,7 +54,7 @@ export class SnapshotSender {
     member.images
       .withImage("member", async (image) => {
         logger.log("info", "sending database snapshot", { "snapshot-index": image.index, "remote-peer-id": to });
-        await this.#post(url, message, v2Membership(member.membership), image);
+        await this.#post(url, withDigest(member.digest, framed(message, member, image)));
       })
       .then(
         () => {
@@ -66,15 +74,14 @@ export class SnapshotSender {
       );
   }
 
-  async #post(url: string, message: Message, data: Uint8Array, image: DatabaseImage): Promise<void> {
+  async #post(url: string, { headers, body, trailers }: ReturnType<typeof withDigest>): Promise<void> {
     const { network, local } = this.#ports;
-    const { index, term, confState } = image;
-    const merged = { ...message, snapshot: { data, metadata: { index, term, confState } } };
     const response = await network.post({
       url: `${url}/raft/snapshot`,
       method: "POST",
-      headers: { ...requestHeaders(local), "content-type": "application/octet-stream" },
-      body: framed(encodeMessageFrame(merged), image),
+      headers: { ...requestHeaders(local), "content-type": "application/octet-stream", ...headers },
+      body,
+      trailers,
       timeoutMs: idleMsMax,
       responseBytesMax,
     });
@@ -86,7 +93,9 @@ export class SnapshotSender {
   }
 }
 
-async function* framed(frame: Uint8Array, image: DatabaseImage): AsyncGenerator<Uint8Array> {
-  yield frame;
+async function* framed(message: Message, member: SendingMember, image: DatabaseImage): AsyncGenerator<Uint8Array> {
+  const { index, term, confState } = image;
+  const data = v2Membership(member.membership);
+  yield encodeMessageFrame({ ...message, snapshot: { data, metadata: { index, term, confState } } });
   yield* image.pieces();
 }

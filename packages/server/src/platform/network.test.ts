@@ -72,3 +72,54 @@ test("posts fail on a reset, on too long an answer, and on what is no HTTP", asy
   });
   await expect(post(network, "http://127.0.0.1:1")).rejects.toThrow(/ECONNREFUSED/);
 });
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+test("trailers follow a body that is made while it is sent; a body that fails breaks the request off", async () => {
+  const network = createNetwork();
+  const seen: string[] = [];
+  const url = `http://127.0.0.1:${await freePort()}`;
+  let chunkSeen: () => void = () => {};
+  const listener = await network.serve(url, async (request) => {
+    try {
+      let text = "";
+      for await (const chunk of request.body()) {
+        text += new TextDecoder().decode(chunk);
+        chunkSeen();
+      }
+      seen.push(`${text} ${JSON.stringify(request.trailers())}`);
+    } catch {
+      seen.push("broken off");
+    }
+    request.respond(204, {}, "");
+  });
+  try {
+    const send = (body: AsyncIterable<Uint8Array>): Promise<{ status: number }> => {
+      const trailers = () => ({ sum: "7" });
+      const headers = { trailer: "sum" };
+      return network.post({ url, method: "POST", headers, body, trailers, timeoutMs: 0, responseBytesMax: 10 });
+    };
+    async function* body(fails: boolean): AsyncGenerator<Uint8Array> {
+      const arrived = new Promise<void>((resolve) => {
+        chunkSeen = resolve;
+      });
+      yield new TextEncoder().encode("ab");
+      await arrived;
+      if (fails) throw new Error("no more");
+      yield new TextEncoder().encode("c");
+    }
+    expect(await send(body(false))).toMatchObject({ status: 204 });
+    await expect(send(body(true))).rejects.toThrow("no more");
+    while (seen.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(seen).toEqual(['abc {"sum":"7"}', "broken off"]);
+  } finally {
+    await listener.close();
+  }
+});

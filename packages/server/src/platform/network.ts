@@ -63,7 +63,7 @@ async function collect(incoming: http.IncomingMessage, bytesMax: number): Promis
   return Buffer.concat(chunks);
 }
 
-async function sendBody(outgoing: http.ClientRequest, body: PostRequest["body"]): Promise<void> {
+async function sendBody(outgoing: http.ClientRequest, { body, trailers }: PostRequest): Promise<void> {
   if (body === undefined || body instanceof Uint8Array) {
     // Node tells nobody how long the body of a GET is, so that it would be taken for the next request.
     if (body !== undefined) outgoing.setHeader("content-length", body.length);
@@ -74,6 +74,7 @@ async function sendBody(outgoing: http.ClientRequest, body: PostRequest["body"])
     if (!outgoing.write(chunk)) await Promise.race([once(outgoing, "drain"), once(outgoing, "close")]);
     if (outgoing.destroyed) return;
   }
+  if (trailers !== undefined) outgoing.addTrailers(trailers());
   outgoing.end();
 }
 
@@ -84,6 +85,7 @@ function served(incoming: http.IncomingMessage, response: http.ServerResponse): 
     headers: flatten(incoming.headers),
     remoteAddress: incoming.socket.remoteAddress ?? "",
     body: () => incoming,
+    trailers: () => flatten(incoming.trailers),
     respond(status, headers, body) {
       response.writeHead(status, headers);
       response.end(body);
@@ -124,7 +126,12 @@ export function createNetwork(tls?: PeerTls): Network {
       // Behind an early answer the connection may break while the body is still being sent.
       outgoing.on("error", () => outgoing.destroy());
       const answered = answer(outgoing);
-      const [incoming] = await Promise.all([answered, sendBody(outgoing, options.body)]);
+      const sent = sendBody(outgoing, options).catch((error: unknown) => {
+        // The peer must not wait for the rest.
+        outgoing.destroy();
+        throw error;
+      });
+      const [incoming] = await Promise.all([answered, sent]);
       const body = await collect(incoming, options.responseBytesMax);
       return { status: incoming.statusCode ?? 0, headers: flatten(incoming.headers), body };
     },

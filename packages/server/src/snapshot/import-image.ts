@@ -39,6 +39,8 @@ const rowsPerLook = 64;
 export interface ImportedFacts {
   /** `meta/consistent_index`; 0 when the image has none. */
   readonly index: number;
+  /** Of the image, as its own meta page has it. */
+  readonly sizeBytes: number;
 }
 
 /** Rejects with `ImageFormatError` when the image is damaged, and with `DiskError`. */
@@ -62,7 +64,7 @@ export async function importImage(options: ImportOptions): Promise<ImportedFacts
     }
   }
   await importer.commit();
-  return { index: importer.index };
+  return { index: importer.index, sizeBytes: reader.sizeBytes };
 }
 
 export async function openImage(image: LoadableImage): Promise<ImageReader> {

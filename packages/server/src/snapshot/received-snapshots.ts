@@ -26,8 +26,8 @@ import type { DiskFile, Env } from "../env.js";
 import { ImageFile } from "./image-file.js";
 import { importImage } from "./import-image.js";
 
-/** Bytes of an image at most. A database of etcd has 8 GiB at most, by its documentation. */
-const imageBytesMax = 2 ** 38;
+/** Of an image, unless told otherwise. A database of etcd has 8 GiB at most, by its documentation. */
+const defaultImageBytesMax = 2 ** 38;
 const writeBytes = 1 << 20;
 
 /** Why a snapshot was not taken. */
@@ -45,16 +45,18 @@ export interface TakenDatabase {
 export class ReceivedSnapshots {
   readonly #env: Env;
   readonly #member: string;
+  readonly #imageBytesMax: number;
   #received: ReceivedDatabase | undefined;
   #busy = false;
   #stopped = false;
   /** Called when what is under way has ended. */
   #whenIdle: () => void = () => {};
 
-  /** `member`: the directory that holds the databases. */
-  constructor(env: Env, member: string) {
+  /** `member`: the directory that holds the databases. A longer image than `imageBytesMax` is refused. */
+  constructor(env: Env, member: string, imageBytesMax: number = defaultImageBytesMax) {
     this.#env = env;
     this.#member = member;
+    this.#imageBytesMax = imageBytesMax;
   }
 
   /** Whether raft has taken the snapshot of a received database that is not switched to yet. */
@@ -123,7 +125,7 @@ export class ReceivedSnapshots {
     await disk.remove(path);
     const file = await disk.open(path, "write");
     try {
-      const sizeBytes = await save(body, file, () => this.#checkRunning());
+      const sizeBytes = await save(body, file, this.#imageBytesMax, () => this.#checkRunning());
       return await this.#build(file, sizeBytes, index);
     } finally {
       await file.close();
@@ -148,6 +150,9 @@ export class ReceivedSnapshots {
         if (facts.index !== index) {
           throw new ImageFormatError(`the image stands at index ${facts.index}, its message at ${index}`);
         }
+        if (facts.sizeBytes !== sizeBytes) {
+          throw new ImageFormatError(`the image has ${sizeBytes} bytes, by its own account ${facts.sizeBytes}`);
+        }
       } finally {
         await database.close();
       }
@@ -159,7 +164,12 @@ export class ReceivedSnapshots {
   }
 }
 
-async function save(body: AsyncIterable<Uint8Array>, file: DiskFile, checkpoint: () => void): Promise<number> {
+async function save(
+  body: AsyncIterable<Uint8Array>,
+  file: DiskFile,
+  bytesMax: number,
+  checkpoint: () => void,
+): Promise<number> {
   let offset = 0;
   let chunks: Uint8Array[] = [];
   let bytes = 0;
@@ -173,7 +183,7 @@ async function save(body: AsyncIterable<Uint8Array>, file: DiskFile, checkpoint:
   for await (const chunk of body) {
     chunks.push(chunk);
     bytes += chunk.length;
-    if (offset + bytes > imageBytesMax) throw new SnapshotRefusedError(`a snapshot exceeds ${imageBytesMax} bytes`);
+    if (offset + bytes > bytesMax) throw new SnapshotRefusedError(`a snapshot exceeds ${bytesMax} bytes`);
     checkpoint();
     if (bytes >= writeBytes) await flush();
   }

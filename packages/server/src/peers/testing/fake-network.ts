@@ -137,6 +137,7 @@ export class FakeRequest implements ServedRequest {
   readonly remoteAddress = "192.0.2.1";
   readonly answered: Promise<Answered>;
   readonly #body: Uint8Array | Error;
+  readonly #trailers: Readonly<Record<string, string>>;
   #resolve: (answered: Answered) => void = () => undefined;
 
   constructor(
@@ -144,14 +145,20 @@ export class FakeRequest implements ServedRequest {
     target: string,
     headers: Readonly<Record<string, string>>,
     body: Uint8Array | Error = new Uint8Array(0),
+    trailers: Readonly<Record<string, string>> = {},
   ) {
     this.method = method;
     this.target = target;
     this.headers = headers;
     this.#body = body;
+    this.#trailers = trailers;
     this.answered = new Promise((resolve) => {
       this.#resolve = resolve;
     });
+  }
+
+  trailers(): Readonly<Record<string, string>> {
+    return this.#trailers;
   }
 
   async *body(): AsyncIterable<Uint8Array> {
