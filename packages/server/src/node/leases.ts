@@ -5,10 +5,10 @@
  * Source: etcd server/etcdserver/v3_server.go LeaseRenew, LeaseTimeToLive.
  */
 
-import { type Budget, compareKeys, type Lessor, sortTask, type Task, type TimeToLiveResult } from "@etcd-ts/store";
+import { compareKeys, type Lessor, sortTask, type TimeToLiveResult } from "@etcd-ts/store";
 import type { Clock } from "../env.js";
+import { runSlices, unitSlices } from "../slices.js";
 import type { Refusal } from "./refusal.js";
-import { runTask } from "./run-task.js";
 
 /** Source: etcd lease.ErrNotPrimary, which reaches the client unmapped. */
 const notPrimary: Refusal = { code: 2, message: "not a primary lessor" };
@@ -83,8 +83,8 @@ export class Leases {
       if (found.kind === "notPrimary") return done({ refusal: "leaderChanged" });
       const { ttl, grantedTtl } = found;
       const attached = keys ? lessor.keysOf(id) : [];
-      const sort = (budget: Budget): Task<string[]> => sortTask(attached, compareKeys, budget);
-      runTask(clock, sort, (sorted) => done({ ttl, grantedTtl, keys: sorted }));
+      const sort = unitSlices((budget) => sortTask(attached, compareKeys, budget));
+      runSlices(clock, sort, (sorted) => done({ ttl, grantedTtl, keys: sorted }));
     });
   }
 

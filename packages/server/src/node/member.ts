@@ -26,6 +26,7 @@ import type { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Clock, Digest, Logger, Random } from "../env.js";
 import { MeasuredLog } from "../metrics/measured.js";
 import { mirrorState } from "../metrics/mirror-state.js";
+import { runSlices, sliceUnits } from "../slices.js";
 import { ImageMaker } from "../snapshot/image-maker.js";
 import { SnapshotRefusedError } from "../snapshot/received-snapshots.js";
 import { AnswerHeaders } from "./answer-headers.js";
@@ -59,8 +60,6 @@ const readRetryMs = 500;
 const proposalBatchBytesMax = 1024 * 1024;
 /** Entries kept for slow followers at most; one further behind gets a snapshot. */
 const logMemoryBytesMax = 256 * 1024 * 1024;
-/** Units (about a microsecond each) of one slice of a read that goes on over several turns. */
-const sliceUnits = 4000;
 
 export class Member {
   readonly clusterId: bigint;
@@ -465,17 +464,10 @@ export class Member {
 
   /** Carries a read to its end in slices between other work. Returns a function that gives it up. */
   runSliced<Result>(read: SlicedRead<Result>, done: (result: Result) => void): () => void {
-    let cancelled = false;
-    const step = (): void => {
-      if (cancelled) return;
-      const result = read.step(sliceUnits);
-      if (result === undefined) this.clock.defer(step);
-      else done(result);
-    };
-    step();
+    const giveUp = runSlices(this.clock, () => read.step(sliceUnits), done);
     return () => {
-      if (!cancelled) read.cancel();
-      cancelled = true;
+      giveUp();
+      read.cancel();
     };
   }
 

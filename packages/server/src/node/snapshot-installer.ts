@@ -6,10 +6,11 @@
  */
 
 import type { Snapshot } from "@etcd-ts/raft";
-import { Budget, type StateMachine } from "@etcd-ts/store";
+import type { StateMachine } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import type { Database } from "../backend/database.js";
 import type { Clock, Logger } from "../env.js";
+import { unitSlices, whenDone } from "../slices.js";
 import type { Defragmentation } from "../snapshot/defragmentation.js";
 import type { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
 import type { Applier } from "./applier.js";
@@ -27,9 +28,6 @@ export interface SnapshotInstallerPorts {
   installed(live: Live, index: number): Live;
   failed(error: Error): void;
 }
-
-/** Units (about a microsecond each) of one slice of reading the new database. */
-const sliceUnits = 4000;
 
 export class SnapshotInstaller {
   readonly #ports: SnapshotInstallerPorts;
@@ -81,14 +79,12 @@ export class SnapshotInstaller {
     await defragmentation.abort("a snapshot of the leader is being installed");
     const { database, removePrevious } = await received.take(index);
     const live = this.#ports.makeLive(database);
-    const budget = new Budget(0);
-    const task = machine.restoreTask(live.backend, budget);
-    for (;;) {
-      budget.left = sliceUnits;
-      if (task.next().done === true) break;
-      await new Promise<void>((next) => clock.defer(next));
-      if (this.#stopped) return live.backend.close();
-    }
+    const restore = unitSlices(function* (budget) {
+      yield* machine.restoreTask(live.backend, budget);
+      return true;
+    });
+    await whenDone(clock, () => this.#stopped || restore());
+    if (this.#stopped) return live.backend.close();
     applier.jumpTo(index, term, confState);
     const previous = this.#ports.installed(live, index);
     await previous.backend.close();

@@ -6,9 +6,9 @@
 import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import type { PinnedDatabase } from "../backend/database.js";
 import type { Clock, Digest } from "../env.js";
+import { timeSlices, whenDone } from "../slices.js";
 import { Pin } from "./pin.js";
 import { PinnedRows } from "./pinned-rows.js";
-import { runInSlices } from "./slices.js";
 
 /** Rows of `meta` that are left out. Source: server/storage/schema/schema.go `DefaultIgnores`. */
 const metaKeysNotHashed: ReadonlySet<string> = new Set(["consistent_index", "storageVersion", "term"]);
@@ -21,7 +21,11 @@ export async function hashDatabase(
 ): Promise<number> {
   const pin = new Pin(env.clock, pinned, aborted);
   try {
-    return await runInSlices(env.clock, hashTask(new PinnedRows(pinned), env.digest), () => pin.check());
+    const slice = timeSlices(env.clock, hashTask(new PinnedRows(pinned), env.digest));
+    return await whenDone(env.clock, () => {
+      pin.check();
+      return slice();
+    });
   } finally {
     pin.release();
   }

@@ -14,10 +14,10 @@ import { assert } from "../assert.js";
 import type { PinnedDatabase } from "../backend/database.js";
 import { type ImageLayout, layOutImage, writeImage } from "../bbolt/image-writer.js";
 import type { Clock } from "../env.js";
+import { Slices, timeSlices, whenDone } from "../slices.js";
 import { readUint64 } from "../uint64.js";
 import { graceMs, type ImageAbortedError, Pin } from "./pin.js";
 import { PinnedRows } from "./pinned-rows.js";
-import { runInSlices, Slices } from "./slices.js";
 
 export interface ImageFacts {
   /** Index and term of the last entry in the image. */
@@ -65,11 +65,14 @@ export class DatabaseImage implements ImageFacts {
     const pin = new Pin(clock, pinned, aborted);
     try {
       const rows = new PinnedRows(pinned);
-      const layout = await runInSlices(
+      const layOut = timeSlices(
         clock,
         layOutImage(rows.names, (bucket) => rows.rows(bucket)),
-        () => pin.check(),
       );
+      const layout = await whenDone(clock, () => {
+        pin.check();
+        return layOut();
+      });
       pin.allow(graceMs + (layout.sizeBytes / bytesPerSecondMin) * 1000);
       return new DatabaseImage(clock, pin, rows, layout);
     } catch (error) {

@@ -8,7 +8,7 @@
 import { currentDatabase, nextDatabase, switchDatabase } from "../backend/directory.js";
 import type { FormerDatabase, LiveDatabase } from "../backend/live-database.js";
 import type { Env } from "../env.js";
-import { Slices } from "./slices.js";
+import { Slices } from "../slices.js";
 
 export class DefragmentationAbortedError extends Error {
   override readonly name = "DefragmentationAbortedError";

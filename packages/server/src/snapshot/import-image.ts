@@ -12,8 +12,8 @@ import { encodeLongRow, overflowTable } from "../backend/long-rows.js";
 import { isTombstoneKey, readMain, readSub, revisionKeyBytes, writeRevisionKey } from "../backend/revision-key.js";
 import { ImageFormatError, ImageReader } from "../bbolt/image-reader.js";
 import type { Clock, Digest } from "../env.js";
+import { Slices } from "../slices.js";
 import { readUint64 } from "../uint64.js";
-import { Slices } from "./slices.js";
 
 /** An image's bytes and what loads the missing ones. */
 export interface LoadableImage {
