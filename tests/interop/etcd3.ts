@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Etcd3, EtcdLockFailedError, STMConflictError } from "etcd3";
-import { makeCertificate } from "./support/certificate.js";
+import { Authority } from "./support/authority.js";
 import { ourServer, type Totals } from "./support/comparison.js";
 import { Member, splitCommand } from "./support/member.js";
 import { CuttableProxy } from "./support/proxy.js";
@@ -230,10 +230,11 @@ export async function run(args: string[]): Promise<Totals> {
   const directory = mkdtempSync(join(tmpdir(), "etcd3-"));
   const totals = { passed: 0, failed: 0 };
   try {
-    const tls = makeCertificate(directory);
+    const authority = new Authority(directory, "authority");
+    const tls = authority.sign("server", ["127.0.0.1", "localhost"]);
     const member = await Member.start({ name: "m", command: splitCommand(values.server), tls });
     try {
-      await runChecks(member, readFileSync(tls.certificate), totals);
+      await runChecks(member, readFileSync(authority.certificate), totals);
     } finally {
       await member.close();
     }

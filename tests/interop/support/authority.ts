@@ -1,24 +1,41 @@
-/** A throw-away certificate authority, made by openssl, with the certificates it signs. */
+/** A throw-away certificate authority with the certificates it signs. */
 
-import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import {
+  der,
+  derInteger,
+  derName,
+  derSigned,
+  derTag,
+  derTime,
+  ecdsaWithSha512,
+  type IssuedCertificate,
+  issueCertificate,
+} from "@etcd-ts/server/internal";
 import type { CertificateFiles } from "./member.js";
 
-const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+const dayMs = 24 * 60 * 60 * 1000;
+
+/** A certificate, and the serial number that a revocation list names it by. */
+export interface SignedFiles extends CertificateFiles {
+  readonly serial: Uint8Array;
+}
 
 export class Authority {
   readonly #directory: string;
   readonly #name: string;
+  readonly #own: IssuedCertificate;
 
   /** Writes its files, and those of what it signs, into `directory`. */
   constructor(directory: string, name: string) {
     this.#directory = directory;
     this.#name = name;
-    this.#openssl(
-      ...["req", "-x509", ...newKey, "-days", "2", "-subj", `/CN=${name}`],
-      ...["-keyout", this.#file(`${name}.key`), "-out", this.certificate],
-    );
+    this.#own = issueCertificate({
+      ...{ issuer: { commonName: name }, subject: { commonName: name }, ...validity(), hosts: [], roles: [] },
+      ...{ isAuthority: true, keyUsages: ["certificateSignature", "revocationListSignature"] },
+    });
+    this.#write(name, this.#own);
   }
 
   /** Path of its own certificate. */
@@ -26,53 +43,50 @@ export class Authority {
     return this.#file(`${this.#name}.crt`);
   }
 
-  /** A certificate for both roles; its common name is `name`. `alternatives` as openssl writes subjectAltName; "" = none. */
-  sign(name: string, alternatives = "IP:127.0.0.1"): CertificateFiles {
-    const request = this.#file(`${name}.csr`);
-    const extensions = this.#file(`${name}.ext`);
-    const files = { certificate: this.#file(`${name}.crt`), key: this.#file(`${name}.key`) };
-    const subjectAltName = alternatives === "" ? "" : `subjectAltName=${alternatives}\n`;
-    writeFileSync(extensions, `${subjectAltName}extendedKeyUsage=serverAuth,clientAuth\n`);
-    this.#openssl("req", "-new", ...newKey, "-subj", `/CN=${name}`, "-keyout", files.key, "-out", request);
-    this.#openssl(
-      ...["x509", "-req", "-in", request, "-days", "2", "-extfile", extensions, "-out", files.certificate],
-      ...["-CA", this.certificate, "-CAkey", this.#file(`${this.#name}.key`), "-CAcreateserial"],
+  /** A certificate for both roles; its common name is `name`. It is good for these names and addresses. */
+  sign(name: string, hosts: readonly string[] = ["127.0.0.1"]): SignedFiles {
+    const issued = issueCertificate(
+      {
+        ...{ issuer: { commonName: this.#name }, subject: { commonName: name }, ...validity(), hosts },
+        ...{ isAuthority: false, keyUsages: [], roles: ["server", "client"] },
+      },
+      this.#own.sign,
     );
-    return files;
+    return { ...this.#write(name, issued), serial: issued.serial };
   }
 
-  /** Path of a list, in DER, that revokes these certificates. */
-  revoke(...certificates: readonly CertificateFiles[]): string {
+  /** Path of a list, in DER, that revokes these certificates. Source: RFC 5280 §5.1. */
+  revoke(...certificates: readonly SignedFiles[]): string {
+    const { notBeforeMs, notAfterMs } = validity();
+    const entries = certificates.map(({ serial }) => der(derTag.sequence, derInteger(serial), derTime(notBeforeMs)));
+    const body = der(
+      derTag.sequence,
+      derInteger(Uint8Array.of(1)),
+      ecdsaWithSha512,
+      derName({ commonName: this.#name }),
+      derTime(notBeforeMs),
+      derTime(notAfterMs),
+      der(derTag.sequence, ...entries),
+    );
     const list = this.#file(`${this.#name}.crl`);
-    const database = this.#file(`${this.#name}.index`);
-    const configuration = this.#file(`${this.#name}.cnf`);
-    const rows = certificates.map(({ certificate }) => {
-      const serial = this.#openssl("x509", "-in", certificate, "-noout", "-serial").split("=")[1]?.trim();
-      return `R\t401231235959Z\t240101000000Z\t${serial}\tunknown\t/CN=revoked\n`;
-    });
-    writeFileSync(database, rows.join(""));
-    writeFileSync(
-      configuration,
-      [
-        ...["[ca]", "default_ca=own", "[own]", `database=${database}`, "default_md=sha256", "default_crl_days=2"],
-        ...["crl_extensions=extensions", "[extensions]", "authorityKeyIdentifier=keyid", ""],
-      ].join("\n"),
-    );
-    this.#openssl(
-      ...["ca", "-config", configuration, "-gencrl", "-out", `${list}.pem`],
-      ...["-keyfile", this.#file(`${this.#name}.key`), "-cert", this.certificate],
-    );
-    this.#openssl("crl", "-in", `${list}.pem`, "-outform", "DER", "-out", list);
+    writeFileSync(list, derSigned(body, this.#own.sign));
     return list;
+  }
+
+  #write(name: string, { certificate, key }: IssuedCertificate): CertificateFiles {
+    const files = { certificate: this.#file(`${name}.crt`), key: this.#file(`${name}.key`) };
+    writeFileSync(files.certificate, certificate);
+    writeFileSync(files.key, key, { mode: 0o600 });
+    return files;
   }
 
   #file(name: string): string {
     return join(this.#directory, name);
   }
+}
 
-  #openssl(...args: readonly string[]): string {
-    return execFileSync("openssl", args, { stdio: "pipe", encoding: "utf8" });
-  }
+function validity(): { readonly notBeforeMs: number; readonly notAfterMs: number } {
+  return { notBeforeMs: Date.now() - dayMs, notAfterMs: Date.now() + dayMs };
 }
 
 /** What Node's TLS takes. */

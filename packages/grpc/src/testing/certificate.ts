@@ -1,25 +1,23 @@
 /** A self-signed certificate for localhost, made once per test run: keys are not kept in the repository. */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+
+// Only here does this package reach for the server, which knows how to write certificates.
+import { issueCertificate } from "../../../server/src/platform/issue-certificate.js";
 
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
 }
 
+const dayMs = 24 * 60 * 60 * 1000;
 let made: Certificate | undefined;
 
 export function testCertificate(): Certificate {
   if (made !== undefined) return made;
-  const directory = mkdtempSync(join(tmpdir(), "etcd-ts-cert-"));
-  const key = join(directory, "key.pem");
-  const cert = join(directory, "cert.pem");
-  const options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  const names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-  execFileSync("openssl", ["req", "-x509", ...options, ...names, "-keyout", key, "-out", cert], { stdio: "ignore" });
-  made = { key: readFileSync(key, "utf8"), cert: readFileSync(cert, "utf8") };
-  rmSync(directory, { recursive: true });
+  const { certificate, key } = issueCertificate({
+    ...{ issuer: { commonName: "localhost" }, subject: { commonName: "localhost" } },
+    ...{ notBeforeMs: Date.now() - dayMs, notAfterMs: Date.now() + dayMs },
+    ...{ hosts: ["localhost", "127.0.0.1"], isAuthority: true, keyUsages: [], roles: [] },
+  });
+  made = { key, cert: certificate };
   return made;
 }
