@@ -8,8 +8,7 @@
  * Source: etcd server/etcdserver/corrupt.go.
  */
 
-import { InternalField } from "@etcd-ts/api";
-import { encodeAlarmRequest, sizeAlarmRequest } from "@etcd-ts/api/etcdserverpb";
+import { InternalField, maintenance, messageBytes } from "@etcd-ts/api";
 import type { KeyValueHash, Mvcc, SlicedRead } from "@etcd-ts/store";
 import type { Clock, Logger, Timer } from "../env.js";
 import type { ProposalDone } from "./proposals.js";
@@ -150,8 +149,7 @@ export class CorruptionMonitor {
 
   #raise(memberId: bigint): void {
     const alarm = { action: 1, memberId, alarm: 2 } as const;
-    const bytes = new Uint8Array(sizeAlarmRequest(alarm));
-    encodeAlarmRequest(alarm, bytes, 0);
+    const bytes = messageBytes(maintenance.alarm.request, alarm);
     this.#member.propose(InternalField.alarm, bytes, (outcome) => {
       if (outcome.kind !== "failed") return;
       this.#member.logger.log("warn", "failed to raise alarm CORRUPT", { "member-id": memberId.toString(16) });
