@@ -2,11 +2,13 @@
 
 import { InternalField, kv, lease, maintenance, messageBytes } from "@etcd-ts/api";
 import {
+  AlarmRequest_AlarmAction,
+  AlarmType,
   encodeLeaseCheckpointRequest,
   type LeaseCheckpointInit,
   sizeLeaseCheckpointRequest,
 } from "@etcd-ts/api/etcdserverpb";
-import type { Proposals } from "./proposals.js";
+import type { ProposalDone, Proposals } from "./proposals.js";
 
 export class OwnRequests {
   readonly #memberId: bigint;
@@ -26,12 +28,15 @@ export class OwnRequests {
     }
     const waiting = [done];
     this.#raisingNoSpace = waiting;
-    const alarm = { action: 1, memberId: this.#memberId, alarm: 1 } as const;
-    const bytes = messageBytes(maintenance.alarm.request, alarm);
-    this.#proposals.propose(InternalField.alarm, bytes, () => {
+    this.#raise(this.#memberId, AlarmType.NOSPACE, () => {
       this.#raisingNoSpace = undefined;
       for (const callback of waiting) callback();
     });
+  }
+
+  /** Raises the CORRUPT alarm for a member; 0n = nobody can tell for which. */
+  raiseCorrupt(memberId: bigint, done: ProposalDone): void {
+    this.#raise(memberId, AlarmType.CORRUPT, done);
   }
 
   compact(revision: number, done: (isCompacted: boolean) => void): void {
@@ -52,5 +57,14 @@ export class OwnRequests {
       { checkpoints },
     );
     this.#proposals.propose(InternalField.leaseCheckpoint, bytes, done);
+  }
+
+  #raise(memberId: bigint, alarm: AlarmType, done: ProposalDone): void {
+    const bytes = messageBytes(maintenance.alarm.request, {
+      action: AlarmRequest_AlarmAction.ACTIVATE,
+      memberId,
+      alarm,
+    });
+    this.#proposals.propose(InternalField.alarm, bytes, done);
   }
 }
