@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { auth, errorSpecs, kv, type Reason } from "@etcd-ts/api";
 import type { Status } from "@etcd-ts/grpc";
 import { describe, expect, it } from "vitest";
@@ -88,6 +89,22 @@ describe("a call", () => {
     server.unary(kv.range, {});
     server.client.close();
     await expect(server.client.kv.get("k")).rejects.toMatchObject({ code: 1 });
+  });
+
+  it("that waits to be tried again ends with the client, and adds no listener to what calls share", async () => {
+    const server = new ScriptedServer();
+    server.unary(kv.range, unavailable);
+    const signals = Array.from({ length: 20 }, () => new AbortController().signal);
+    const calls = signals.map((signal) => server.client.kv.get("k", { signal }));
+    const listeners = (): number[] => signals.map((signal) => getEventListeners(signal, "abort").length);
+    const ended = Promise.allSettled(calls);
+    await server.clock.advance(150);
+    expect(getEventListeners(server.client.closing, "abort")).toHaveLength(0);
+    expect(listeners()).toEqual(calls.map(() => 1));
+    server.client.close();
+    const outcomes = await ended;
+    expect(outcomes.map(({ status }) => status)).toEqual(calls.map(() => "rejected"));
+    expect(listeners()).toEqual(calls.map(() => 0));
   });
 
   it("carries a token, and a new one when the server no longer takes it", async () => {

@@ -56,6 +56,8 @@ export class Caller {
   readonly clock: ClientClock;
   readonly #options: CallerOptions;
   readonly #closing: AbortController = new AbortController();
+  /** Ends the pauses under way; a listener on `closing` for each would be more than Node takes without a warning. */
+  readonly #sleepers: Set<() => void> = new Set();
   #metadata: MetadataEntries = [versionEntry];
   #authentication: Promise<void> | undefined;
   #authenticated: boolean;
@@ -75,6 +77,7 @@ export class Caller {
 
   close(): void {
     this.#closing.abort();
+    for (const wake of [...this.#sleepers]) wake();
     this.transport.close();
   }
 
@@ -126,7 +129,7 @@ export class Caller {
     this.#checkGoingOn(timeoutMs, signal);
     const connection: Connection =
       options.endpoint === undefined
-        ? await this.transport.connect(timeoutMs, signal ?? this.closing)
+        ? await this.transport.connect(timeoutMs, signal)
         : this.transport.connectTo(options.endpoint);
     this.#checkGoingOn(timeoutMs, signal);
     const metadata = [
@@ -210,12 +213,12 @@ export class Caller {
       const done = (): void => {
         timer.cancel();
         signal?.removeEventListener("abort", done);
-        this.closing.removeEventListener("abort", done);
+        this.#sleepers.delete(done);
         resolve();
       };
       const timer = this.clock.setTimer(delayMs, done);
       signal?.addEventListener("abort", done);
-      this.closing.addEventListener("abort", done);
+      this.#sleepers.add(done);
       if (signal?.aborted === true || this.closing.aborted) done();
     });
   }
