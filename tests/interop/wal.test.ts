@@ -6,7 +6,6 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageBytes } from "@etcd-ts/api";
 import {
   decodeInternalRaftRequest,
   encodeInternalRaftRequest,
@@ -48,7 +47,9 @@ function putRequest(id: bigint, key: string, value: string): Uint8Array {
     header: { id },
     put: { key: text.encode(key), value: text.encode(value) },
   };
-  return messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, request);
+  const bytes = new Uint8Array(sizeInternalRaftRequest(request));
+  encodeInternalRaftRequest(request, bytes, 0);
+  return bytes;
 }
 
 function putsAmong(entries: readonly Entry[]): readonly string[] {

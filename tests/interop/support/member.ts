@@ -20,6 +20,8 @@ export interface MemberOptions {
   readonly flags?: readonly string[];
   /** Parent of the data directory; the system's temporary directory when absent. */
   readonly directory?: string;
+  /** The address it listens on; 127.0.0.1 when absent. */
+  readonly host?: string;
   /** Fixed client port; any free one when absent. Two members compared by text should use the same one in turn. */
   readonly clientPort?: number;
   readonly readyTimeoutMs?: number;
@@ -73,7 +75,7 @@ export async function freePort(): Promise<number> {
 
 export class Member {
   readonly name: string;
-  readonly host = "127.0.0.1";
+  readonly host: string;
   readonly port: number;
   readonly peerPort: number;
   /** Removed by `close`. */
@@ -84,6 +86,7 @@ export class Member {
 
   private constructor(options: MemberOptions, ports: { client: number; peer: number }) {
     this.name = options.name;
+    this.host = options.host ?? "127.0.0.1";
     this.#options = options;
     this.port = ports.client;
     this.peerPort = ports.peer;

@@ -1,4 +1,4 @@
-/** A cluster of real processes on this machine, ours or Go's, each behind a proxy if asked. */
+/** A cluster of real processes on this machine, ours or Go's, each behind a proxy or on a host of its own if asked. */
 
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,6 +7,7 @@ import { EtcdClient } from "@etcd-ts/client";
 import { freePort, Member } from "../../interop/support/member.js";
 import { PeerLink } from "../proxy/peer-link.js";
 import { FaultyDisk, repository } from "../support/shim.js";
+import { type Host, Network } from "./network.js";
 
 /** Who wrote the program. */
 export type Kind = "ours" | "go";
@@ -21,6 +22,8 @@ export interface ClusterOptions {
   readonly kinds: readonly Kind[];
   /** A proxy in front of each peer port. */
   readonly proxied?: boolean;
+  /** Each member runs on a host of its own (see network.ts), not on this one. */
+  readonly onHosts?: boolean;
   /** Each member runs on a disk that can be made to fail; needs a C compiler. */
   readonly faultyDisks?: boolean;
   readonly flags?: readonly string[];
@@ -36,6 +39,7 @@ export interface ClusterMember {
   readonly peerUrl: string;
   readonly link: PeerLink | undefined;
   readonly disk: FaultyDisk | undefined;
+  readonly host: Host | undefined;
   /** Talks to this member only. */
   readonly client: EtcdClient;
   id: bigint;
@@ -47,14 +51,18 @@ interface Place {
   readonly peerPort: number;
   readonly peerUrl: string;
   readonly link: PeerLink | undefined;
+  readonly host: Host | undefined;
 }
 
+/** This host, for members that have none of their own. */
+const localAddress = "127.0.0.1";
 const pollMs = 20;
 const leaderTimeoutMs = 30_000;
 
 export class Cluster {
   readonly #options: ClusterOptions;
   readonly #members: ClusterMember[] = [];
+  #network: Network | undefined;
   #named = 0;
   /** Parent of the faulty disks. */
   #disks: string | undefined;
@@ -79,6 +87,12 @@ export class Cluster {
 
   get members(): readonly ClusterMember[] {
     return this.#members;
+  }
+
+  /** That the members' hosts are on. */
+  get network(): Network {
+    this.#network ??= Network.create();
+    return this.#network;
   }
 
   get endpoints(): string[] {
@@ -177,32 +191,40 @@ export class Cluster {
 
   async close(): Promise<void> {
     await Promise.all(this.#members.splice(0).map(dispose));
+    this.#network?.close();
     if (this.#disks !== undefined) rmSync(this.#disks, { recursive: true, force: true });
   }
 
   async #place(kind: Kind): Promise<Place> {
     const name = `${kind}${++this.#named}`;
     const peerPort = await freePort();
+    const host = this.#options.onHosts === true ? this.network.addHost() : undefined;
     const link = this.#options.proxied === true ? await PeerLink.start(peerPort) : undefined;
     return {
       name,
       kind,
       peerPort,
       link,
-      peerUrl: link?.url ?? `${this.#options.scheme ?? "http"}://127.0.0.1:${peerPort}`,
+      host,
+      peerUrl: link?.url ?? `${this.#options.scheme ?? "http"}://${host?.address ?? localAddress}:${peerPort}`,
     };
   }
 
   async #start(place: Place, initial: string, state: "new" | "existing"): Promise<ClusterMember> {
-    const { name, kind, peerPort, peerUrl, link } = place;
+    const { name, kind, peerPort, peerUrl, link, host } = place;
+    const address = host?.address ?? localAddress;
     const disk = this.#options.faultyDisks === true ? this.#makeDisk(name) : undefined;
     const process = await Member.start({
       name,
-      command:
-        disk === undefined ? commands[kind] : ["env", ...variables(disk.faulty.environment()), ...commands[kind]],
+      host: address,
+      command: [
+        ...(host?.command ?? []),
+        ...(disk === undefined ? [] : ["env", ...variables(disk.faulty.environment())]),
+        ...commands[kind],
+      ],
       flags: [
         ...(disk === undefined ? [] : ["--data-dir", disk.data]),
-        ...["--listen-peer-urls", `${this.#options.scheme ?? "http"}://127.0.0.1:${peerPort}`],
+        ...["--listen-peer-urls", `${this.#options.scheme ?? "http"}://${address}:${peerPort}`],
         ...["--initial-advertise-peer-urls", peerUrl],
         ...["--initial-cluster", initial, "--initial-cluster-state", state],
         ...(this.#options.flags ?? []),
@@ -210,7 +232,7 @@ export class Cluster {
       readyTimeoutMs: 30_000,
     });
     const client = new EtcdClient({ endpoints: [process.endpoint], dialTimeoutMs: 1000 });
-    return { name, kind, process, peerUrl, link, disk: disk?.faulty, client, id: 0n };
+    return { name, kind, process, peerUrl, link, disk: disk?.faulty, host, client, id: 0n };
   }
 
   #makeDisk(name: string): { readonly faulty: FaultyDisk; readonly data: string } {

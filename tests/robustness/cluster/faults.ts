@@ -2,13 +2,14 @@
 
 import type { DiskFault } from "../support/shim.js";
 import { type Cluster, type ClusterMember, type ClusterOptions, delay } from "./cluster.js";
+import type { Host } from "./network.js";
 
 export interface Fault {
   readonly name: string;
   /** Whom it hits. */
   readonly victim: "leader" | "follower";
   /** What the cluster must be made of. */
-  readonly needs: Pick<ClusterOptions, "proxied" | "faultyDisks">;
+  readonly needs: Pick<ClusterOptions, "proxied" | "faultyDisks" | "onHosts">;
   /** Milliseconds from the fault on within which another member must lead; undefined = the leader may stay. */
   readonly otherLeadsWithinMs?: number;
   /** The victim may end; an operator starts it again when the fault is over. */
@@ -23,6 +24,8 @@ export interface Fault {
 
 /** An election takes one to two election timeouts, twice that if votes are split; the rest is a busy machine. */
 const electionMaxMs = 8000;
+/** Of all packets between members. */
+const lossShare = 0.2;
 
 export const faults: readonly Fault[] = [
   diskFault("stalled-disk-of-leader", "leader", "hold", {
@@ -50,6 +53,25 @@ export const faults: readonly Fault[] = [
   oneWayFault("leader-is-not-heard", "leader", "out"),
   oneWayFault("leader-hears-nobody", "leader", "in"),
   oneWayFault("follower-hears-nobody", "follower", "in"),
+  lostPackets("cut-off-host-of-leader", (leader, other) => [
+    [leader, other],
+    [other, leader],
+  ]),
+  lostPackets("mute-host-of-leader", (leader, other) => [[leader, other]]),
+  lostPackets("deaf-host-of-leader", (leader, other) => [[other, leader]]),
+  {
+    name: "lossy-network",
+    victim: "leader",
+    needs: { onHosts: true },
+    lastsMs: { sample: 5000, full: 30_000 },
+    gapMaxMs: 2 * electionMaxMs,
+    inject: (cluster) => {
+      const { network } = cluster;
+      const hosts = cluster.members.map(hostOf);
+      for (const from of hosts) for (const to of hosts) if (from !== to) network.drop(from, to, lossShare);
+      return () => network.heal();
+    },
+  },
   {
     name: "flapping-links",
     victim: "leader",
@@ -71,6 +93,29 @@ export const faults: readonly Fault[] = [
     },
   },
 ];
+
+/** All packets on the given ways between the host of the leader and each other are lost. */
+function lostPackets(name: string, waysOf: (leader: Host, other: Host) => (readonly [from: Host, to: Host])[]): Fault {
+  return {
+    name,
+    victim: "leader",
+    needs: { onHosts: true },
+    otherLeadsWithinMs: electionMaxMs,
+    lastsMs: { sample: 5000, full: 30_000 },
+    gapMaxMs: electionMaxMs,
+    inject: (cluster, leader) => {
+      const { network } = cluster;
+      const ways = cluster.others(leader).flatMap((other) => waysOf(hostOf(leader), hostOf(other)));
+      for (const [from, to] of ways) network.drop(from, to);
+      return () => network.heal();
+    },
+  };
+}
+
+function hostOf({ name, host }: ClusterMember): Host {
+  if (host === undefined) throw new Error(`${name} has no host of its own`);
+  return host;
+}
 
 function diskFault(
   name: string,
