@@ -16,14 +16,15 @@ import {
   scanInternalRequest,
   sizeInternalRequest,
 } from "./internal-raft-request.js";
-import { messageBytes } from "./message-bytes.js";
 import { wasCanonical } from "./wire-reader.js";
 
 const header = { id: 2n ** 63n + 5n, username: "root", authRevision: 9 };
 const put = { key: Uint8Array.of(1, 2), value: new Uint8Array(200), lease: 3n };
 
 function bytesOf(message: InternalRaftRequestInit): Uint8Array {
-  return messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, message);
+  const bytes = new Uint8Array(sizeInternalRaftRequest(message));
+  encodeInternalRaftRequest(message, bytes, 0);
+  return bytes;
 }
 
 function scan(bytes: Uint8Array): InternalRequestSpan {

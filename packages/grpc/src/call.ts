@@ -53,6 +53,17 @@ export interface PeerInfo {
  */
 export type MessageWriter = (target: Uint8Array, offset: number) => void;
 
+/** Makes one array of a message in pieces, for those who need it in one. */
+export function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    joined.set(piece, at);
+    at += piece.length;
+  }
+  return joined;
+}
+
 /**
  * One call, as its handler sees it. All methods may be called at any time, in any order, and do nothing once the call
  * has ended.
@@ -78,6 +89,11 @@ export interface ServerCall {
   send(sizeBytes: number, write: MessageWriter): boolean;
   /** One message, status OK, end: headers, data and trailers leave together. */
   respond(sizeBytes: number, write: MessageWriter): void;
+  /**
+   * As `respond`, for a large message: it is made of these pieces one behind the other, which are the transport's from
+   * now on and are not copied before they leave.
+   */
+  respondPieces(pieces: readonly Uint8Array[]): void;
   /** Ends the call with a status. */
   end(status: Status): void;
   /** Bytes accepted by `send` and not yet handed to the socket. */

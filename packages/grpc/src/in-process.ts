@@ -4,6 +4,7 @@
  */
 import {
   type CallObserver,
+  joinPieces,
   type MessageWriter,
   type MetadataEntries,
   type MetadataValue,
@@ -336,13 +337,10 @@ class Call {
         return entry?.[1] as string | undefined;
       },
       send: (sizeBytes, write) => this.#sendDown(sizeBytes, write),
-      respond: (sizeBytes, write) => {
-        if (this.#serverEnded) return;
-        this.#observer?.sent(sizeBytes);
-        // Whatever becomes of the message, the handler's answer was a good one.
-        this.#observeEnd(okStatus.code);
-        this.#sendDown(sizeBytes, write);
-        this.#endServer(okStatus);
+      respond: (sizeBytes, write) => this.#respond(sizeBytes, write),
+      respondPieces: (pieces) => {
+        const message = joinPieces(pieces);
+        this.#respond(message.length, (target, offset) => target.set(message, offset));
       },
       end: (status) => this.#endServer(status),
       pauseReceiving: () => this.#up.pause(),
@@ -354,6 +352,15 @@ class Call {
         this.#drainCallback = callback;
       },
     };
+  }
+
+  #respond(sizeBytes: number, write: MessageWriter): void {
+    if (this.#serverEnded) return;
+    this.#observer?.sent(sizeBytes);
+    // Whatever becomes of the message, the handler's answer was a good one.
+    this.#observeEnd(okStatus.code);
+    this.#sendDown(sizeBytes, write);
+    this.#endServer(okStatus);
   }
 
   #sendUp(sizeBytes: number, write: MessageWriter): boolean {

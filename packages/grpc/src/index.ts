@@ -1,5 +1,6 @@
 export {
   type CallObserver,
+  joinPieces,
   type MessageWriter,
   type MetadataEntries,
   type MetadataValue,

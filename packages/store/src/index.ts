@@ -83,6 +83,7 @@ export { Budget, compareKeys, runToEnd, sortTask, type Task } from "./mvcc/budge
 export type { Completion } from "./mvcc/compactor.js";
 export type { Crc32c, KeyValueHash } from "./mvcc/hash.js";
 export { Mvcc, type MvccOptions, type PublishedListener } from "./mvcc/mvcc.js";
+export { type Pieces, Splices, sizePieces, writePieces } from "./mvcc/pieces.js";
 export { type RangeResult, type RefusedRange, wantsWholeRecords } from "./mvcc/range.js";
 export type { ReadView } from "./mvcc/read-view.js";
 export {
@@ -94,6 +95,7 @@ export {
   type HeaderParts,
   sizeDeleteRangeResponse,
   sizeHeaderResponse,
+  sizeInPieces,
   sizePutResponse,
   sizeRangeResponse,
   sizeTxnResponse,

@@ -231,6 +231,11 @@ export class Http2Connection {
     return this.#scheduler.reserveData(stream, size);
   }
 
+  /** Queues data that are the connection's from now on, without a copy. */
+  give(stream: Http2Stream, bytes: Uint8Array): void {
+    this.#scheduler.give(stream, bytes);
+  }
+
   /** As `reserveData`, for the last data of the stream: END_STREAM goes with them. */
   reserveLastData(stream: Http2Stream, size: number): number {
     return this.#scheduler.reserveLastData(stream, size);

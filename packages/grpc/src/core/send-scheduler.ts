@@ -105,6 +105,14 @@ export class SendScheduler {
     return this.#fits(stream, size) ? this.#reserveFrame(stream, size, 0) : this.#reserveSegment(stream, size);
   }
 
+  /** Queues a stream's data that are the scheduler's from now on: they are not copied before they leave. */
+  give(stream: Http2Stream, bytes: Uint8Array): void {
+    assert(!stream.localEnding, "data come before the end");
+    this.#push(stream, { bytes, isPooled: false, start: 0, end: bytes.length });
+    this.#queued(stream, bytes.length);
+    this.#owner.onOutput();
+  }
+
   /** As `reserveData`, and ends the stream with it. */
   reserveLastData(stream: Http2Stream, size: number): number {
     assert(!stream.localEnding, "data come before the end");
@@ -231,18 +239,27 @@ export class SendScheduler {
   #reserveSegment(stream: Http2Stream, size: number): number {
     let segment = stream.segments.at(-1);
     if (segment === undefined || segment.bytes.length - segment.end < size) {
-      segment = { bytes: this.#pool.acquireSegment(size), start: 0, end: 0 };
-      if (stream.segments.length === 0) stream.segments = [segment];
-      else stream.segments.push(segment);
+      segment = { bytes: this.#pool.acquireSegment(size), isPooled: true, start: 0, end: 0 };
+      this.#push(stream, segment);
     }
     const at = segment.end;
     segment.end += size;
+    this.target = segment.bytes;
+    this.#queued(stream, size);
+    return at;
+  }
+
+  #push(stream: Http2Stream, segment: Segment): void {
+    if (stream.segments.length === 0) stream.segments = [segment];
+    else stream.segments.push(segment);
+  }
+
+  /** `size` bytes more wait in the segments of the stream. */
+  #queued(stream: Http2Stream, size: number): void {
     stream.unsentBytes += size;
     this.unsentBytes += size;
     if (stream.unsentBytes >= this.#limits.unsentHighWaterBytes) stream.choked = true;
-    this.target = segment.bytes;
     if (stream.sendWindow > 0) this.#enqueue(stream);
-    return at;
   }
 
   #enqueue(stream: Http2Stream): void {
@@ -331,7 +348,9 @@ export class SendScheduler {
 
   /** Drops the first segments of a stream. */
   #releaseSegments(stream: Http2Stream, count: number): void {
-    for (const { bytes } of stream.segments.splice(0, count)) this.#pool.releaseSegment(bytes);
+    for (const { bytes, isPooled } of stream.segments.splice(0, count)) {
+      if (isPooled) this.#pool.releaseSegment(bytes);
+    }
   }
 
   #writeEmptyEnd(stream: Http2Stream): void {

@@ -141,6 +141,20 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     this.end(okStatus);
   }
 
+  respondPieces(pieces: readonly Uint8Array[]): void {
+    if (this.ended) return;
+    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    this.#observer?.sent(sizeBytes);
+    this.#observeEnd(StatusCode.ok);
+    if (!this.#maySend(sizeBytes)) return;
+    if (!this.#headersSent) this.#sendHeaders();
+    const { connection } = this.#config;
+    const at = connection.reserveData(this.#stream, messagePrefixBytes);
+    writePrefix(connection.target, at, sizeBytes);
+    for (const piece of pieces) connection.give(this.#stream, piece);
+    this.end(okStatus);
+  }
+
   end(status: Status): void {
     if (this.ended) return;
     this.#finish(status.code);
@@ -372,9 +386,13 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
 /** Writes the length prefix and the message. The target is read first: the writer may cause other output. */
 export function writeMessage(target: Uint8Array, at: number, sizeBytes: number, write: MessageWriter): void {
+  writePrefix(target, at, sizeBytes);
+  write(target, at + messagePrefixBytes);
+}
+
+function writePrefix(target: Uint8Array, at: number, sizeBytes: number): void {
   target[at] = 0;
   writeUint32(target, at + 1, sizeBytes);
-  write(target, at + messagePrefixBytes);
 }
 
 /** The usual case: a frame that is exactly one plain message within the limit. */

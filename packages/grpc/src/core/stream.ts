@@ -41,6 +41,8 @@ export const idleSink: StreamSink = {
 /** Bytes `start..end` of a stream's unsent data; there may be room behind `end`. */
 export interface Segment {
   readonly bytes: Uint8Array;
+  /** It came from the pool and goes back there. */
+  readonly isPooled: boolean;
   start: number;
   end: number;
 }

@@ -398,6 +398,22 @@ export function describeCalls(name: string, transport: CallTransport): void {
       });
     });
 
+    it("carries a large answer in pieces", async () => {
+      const pieces = [1, 70_000, 0, 1 << 20, 3].map((size, i) => new Uint8Array(size).fill(i + 1));
+      const handle = (call: ServerCall): void => {
+        call.respondPieces(pieces);
+        call.respondPieces(pieces);
+      };
+      const { table, heard } = observed(new Map([["/t.T/Large", { kind: "request", handle }]]));
+      await using(table, async (client) => {
+        const request = { sizeBytes: 0, write: () => undefined };
+        const decode = (message: Uint8Array): Uint8Array => message.slice();
+        const { message } = await unary(client, "/t.T/Large", { ...request, decode });
+        expect(Buffer.compare(message, Buffer.concat(pieces))).toBe(0);
+        expect(heard.slice(2)).toEqual([`sent ${message.length}`, "ended 0, started at 1"]);
+      });
+    });
+
     it("ends a stream that a handler answers before the client is done", async () => {
       const { table, opened, log } = watched();
       await using(table, async (client) => {

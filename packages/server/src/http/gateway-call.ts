@@ -6,6 +6,7 @@
 import { type AnyMethod, toJson } from "@etcd-ts/api";
 import {
   type HttpExchange,
+  joinPieces,
   type MessageWriter,
   type MetadataEntries,
   type PeerInfo,
@@ -130,6 +131,11 @@ export class GatewayCall implements ServerCall {
     const body = this.#json(sizeBytes, write);
     this.#finish();
     this.#exchange.respond(200, answered, body);
+  }
+
+  respondPieces(pieces: readonly Uint8Array[]): void {
+    const message = joinPieces(pieces);
+    this.respond(message.length, (target, offset) => target.set(message, offset));
   }
 
   end(status: Status): void {

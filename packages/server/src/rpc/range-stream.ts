@@ -8,7 +8,15 @@
 import { bytesFromLatin1, kv, nextKey, sizeLengthPrefixed, writeVarint32 } from "@etcd-ts/api";
 import type { RangeRequest } from "@etcd-ts/api/etcdserverpb";
 import { type MethodHandler, type ServerCall, StatusCode } from "@etcd-ts/grpc";
-import { checkRange, encodeRangeResponse, type RangeResult, sizeRangeResponse } from "@etcd-ts/store";
+import {
+  checkRange,
+  encodeRangeResponse,
+  type Pieces,
+  type RangeResult,
+  sizePieces,
+  sizeRangeResponse,
+  writePieces,
+} from "@etcd-ts/store";
 import type { Member } from "../node/member.js";
 import { decodeRequest } from "./method.js";
 import { refuse } from "./status.js";
@@ -82,21 +90,22 @@ class RangeStream {
 
   #send(result: RangeResult): void {
     if (this.#headerRevision === 0) this.#headerRevision = result.revision;
+    const size = sizePieces(result.kvs);
     this.#sent += result.kvCount;
     this.#wanted -= result.kvCount;
     const isLast = !result.more || this.#wanted <= 0 || this.#request.countOnly || result.lastKey === undefined;
-    const goesOn = isLast ? this.#sendLast(result) : this.#sendChunk(result.kvs);
+    const goesOn = isLast ? this.#sendLast(result) : this.#sendChunk(result.kvs, size);
     if (isLast) return this.#call.end({ code: StatusCode.ok, message: "" });
-    this.#advance(result);
+    this.#advance(result, size);
     if (goesOn) this.#member.clock.defer(() => this.start());
     else this.#call.onDrain(() => this.start());
   }
 
   /** A RangeResponse of rows only. */
-  #sendChunk(kvs: Uint8Array): boolean {
-    return this.#call.send(1 + sizeLengthPrefixed(kvs.length), (target, offset) => {
+  #sendChunk(kvs: Pieces, size: number): boolean {
+    return this.#call.send(1 + sizeLengthPrefixed(size), (target, offset) => {
       target[offset] = rangeResponseTag;
-      target.set(kvs, writeVarint32(target, offset + 1, kvs.length));
+      writePieces(kvs, target, writeVarint32(target, offset + 1, size));
     });
   }
 
@@ -115,11 +124,12 @@ class RangeStream {
     return this.#sent - result.kvCount + result.count;
   }
 
-  #advance(result: RangeResult): void {
+  /** `size`: bytes of the rows. */
+  #advance(result: RangeResult, size: number): void {
     const revision = this.#request.revision > 0 ? this.#request.revision : this.#headerRevision;
     this.#request = { ...this.#request, key: nextKey(bytesFromLatin1(result.lastKey ?? "")), revision };
-    if (result.kvs.length < this.#maxRequestBytes / 2) this.#chunkLimit *= 2;
-    else if (result.kvs.length > 2 * this.#maxRequestBytes) this.#chunkLimit = Math.floor(this.#chunkLimit / 2);
+    if (size < this.#maxRequestBytes / 2) this.#chunkLimit *= 2;
+    else if (size > 2 * this.#maxRequestBytes) this.#chunkLimit = Math.floor(this.#chunkLimit / 2);
     this.#chunkLimit = Math.max(1, Math.min(this.#chunkLimit, this.#wanted));
   }
 }

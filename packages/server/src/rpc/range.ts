@@ -1,6 +1,6 @@
 /**
  * KV.Range. A get of one key, the most frequent request, is read without decoding: only its key is taken out of the
- * bytes. Small ranges are read at once, others in slices. Source: etcd server/etcdserver/v3_server.go Range.
+ * bytes. Ranges are read in slices: however few keys are asked for, their order and their count may need all. Source: etcd server/etcdserver/v3_server.go Range.
  */
 
 import { kv, latin1FromBytes } from "@etcd-ts/api";
@@ -15,10 +15,8 @@ import {
   wantsWholeRecords,
 } from "@etcd-ts/store";
 import type { Member } from "../node/member.js";
+import { respondResult } from "./respond-result.js";
 import { malformed, refuse } from "./status.js";
-
-/** Below this many keys asked for, a range is read at once. */
-const smallRangeLimit = 200;
 
 /** What `range` reads a request into; used up before it returns. */
 const spans = new RangeRequestSpans();
@@ -60,9 +58,7 @@ function rangeConfirmed(member: Member, call: ServerCall, request: RangeRequest)
 
 /** The bytes of `request` are owned. */
 function readRange(member: Member, call: ServerCall, request: RangeRequest): void {
-  if (request.rangeEnd.length === 0 || (request.limit > 0 && request.limit <= smallRangeLimit && !request.countOnly)) {
-    return answerRange(member, call, member.mvcc.range(request));
-  }
+  if (request.rangeEnd.length === 0) return answerRange(member, call, member.mvcc.range(request));
   const cancel = member.runSliced(member.mvcc.startRange(request), (result) => answerRange(member, call, result));
   call.onCancel(cancel);
 }
@@ -71,7 +67,7 @@ function readRange(member: Member, call: ServerCall, request: RangeRequest): voi
 function answerRange(member: Member, call: ServerCall, result: RangeResult | RefusedRange): void {
   if (result.kind === "refused") return refuse(call, result.reason);
   const header = member.headerParts;
-  call.respond(sizeRangeResponse(header, result), (target, offset) => {
-    encodeRangeResponse(header, result, target, offset);
+  respondResult(call, result, sizeRangeResponse(header, result), (target, offset, splices) => {
+    encodeRangeResponse(header, result, target, offset, splices);
   });
 }

@@ -5,7 +5,6 @@
  * Source: server/etcdserver/api/v3alarm/alarms.go.
  */
 
-import { messageBytes } from "@etcd-ts/api";
 import {
   type AlarmMember,
   AlarmType,
@@ -81,5 +80,7 @@ export class AlarmStore {
 }
 
 function encodeKey(alarm: AlarmMember): Uint8Array {
-  return messageBytes({ size: sizeAlarmMember, encode: encodeAlarmMember }, alarm);
+  const key = new Uint8Array(sizeAlarmMember(alarm));
+  encodeAlarmMember(alarm, key, 0);
+  return key;
 }

@@ -3,7 +3,6 @@
  * Source: server/storage/schema/lease.go.
  */
 
-import { messageBytes } from "@etcd-ts/api";
 import { decodeLease, encodeLease, type Lease as LeaseRecord, sizeLease } from "@etcd-ts/api/leasepb";
 import { assert } from "../assert.js";
 
@@ -21,7 +20,9 @@ export function leaseRowAfter(key: Uint8Array): Uint8Array {
 }
 
 export function encodeLeaseRow(record: LeaseRecord): Uint8Array {
-  return messageBytes({ size: sizeLease, encode: encodeLease }, record);
+  const bytes = new Uint8Array(sizeLease(record));
+  encodeLease(record, bytes, 0);
+  return bytes;
 }
 
 export function decodeLeaseRow(value: Uint8Array): LeaseRecord {

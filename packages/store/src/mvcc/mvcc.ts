@@ -16,6 +16,7 @@ import { type Crc32c, HashCache, hashTask, type KeyValueHash } from "./hash.js";
 import { KeyIndex } from "./key-index.js";
 import { Pins } from "./pins.js";
 import {
+  type PointResult,
   type RangeRefusal,
   type RangeRequest,
   type RangeResult,
@@ -172,7 +173,7 @@ export class Mvcc implements WatchSource {
   }
 
   /** Reads one key, by its latin1 string. `kvs` is valid until the next write. `revision` ≤ 0 = the current one. */
-  get(key: string, revision: number): RangeResult | RefusedRange {
+  get(key: string, revision: number): PointResult | RefusedRange {
     return readPoint(this.#index, this.#records, this.#bounds, { key, revision });
   }
 

@@ -2,13 +2,14 @@
  * Reading a range of keys at a revision. Source: server/etcdserver/txn/range.go, server/storage/mvcc/kvstore_txn.go.
  *
  * The answer's records are put one after the other as the encoded `kvs` field of RangeResponse, so that sending them is
- * one copy. Filters and most orders need only the index; records are fetched last, and only those that are sent.
+ * one copy, or none where they are many. Filters and most orders need only the index; records are fetched last, and only those that are sent.
  */
 
 import { compareBytes, isSingleKey, latin1FromBytes, latin1Range } from "@etcd-ts/api";
 import { Budget, runToEnd, sortTask, type Task } from "./budget.js";
 import { ByteArena } from "./byte-arena.js";
 import type { KeyIndex, Located } from "./key-index.js";
+import type { Pieces } from "./pieces.js";
 import {
   decodeRecord,
   encodeChunk,
@@ -51,11 +52,16 @@ export interface RangeResult {
   /** Live keys in the range, whatever limit and filters say. */
   readonly count: number;
   readonly more: boolean;
-  /** The encoded `kvs` fields of RangeResponse, one after the other. Who owns them depends on the call. */
-  readonly kvs: Uint8Array;
+  /** The encoded `kvs` fields of RangeResponse, one after the other. Several pieces are the caller's; who owns one depends on the call. */
+  readonly kvs: Pieces;
   readonly kvCount: number;
   /** Last key of `kvs`, where a next page begins behind. */
   readonly lastKey: string | undefined;
+}
+
+/** Of one key: `kvs` is in one piece. */
+export interface PointResult extends RangeResult {
+  readonly kvs: Uint8Array;
 }
 
 export type RangeRefusal = "compacted" | "futureRev";
@@ -126,7 +132,7 @@ export function readPoint(
   records: RecordStore,
   bounds: ReadBounds,
   { key, revision: asked }: { readonly key: string; readonly revision: number },
-): RangeResult | RefusedRange {
+): PointResult | RefusedRange {
   const atRevision = resolveRevision(bounds, asked);
   if (typeof atRevision === "string") return { kind: "refused", reason: atRevision };
   const slot = index.slotOf(key);
@@ -255,6 +261,8 @@ function* readSelected(read: Read): Task<RangeResult> {
   const limited = request.limit > 0 && request.sortOrder === sortOrder.none && !hasFilters(request);
   const selectedMax = limited ? request.limit + 1 : Number.POSITIVE_INFINITY;
   const selected: Selected[] = [];
+  /** A buffer for each would be much work for the collector of garbage. */
+  const chunks = new ByteArena();
   let count = 0;
   let lastVisited: string | undefined;
   yield* visitLive(index, interval, atRevision, budget, (key) => {
@@ -262,7 +270,7 @@ function* readSelected(read: Read): Task<RangeResult> {
     lastVisited = key;
     const { main, sub, created, version, position } = index.located;
     if (!passesFilters(request, main, created)) return true;
-    const chunk = byValue ? records.chunk(main, sub, position).slice() : undefined;
+    const chunk = byValue ? chunks.last(records.append(index.located, chunks, recordChunkTag)) : undefined;
     if (chunk !== undefined) budget.left -= chunk.length / bytesPerUnit;
     const value = chunk === undefined ? noBytes : decodeRecord(recordOfChunk(chunk)).value;
     selected.push({ key, main, sub, created, version, position, chunk, value });

@@ -42,8 +42,7 @@ export class ReadView implements ReadBounds {
   get(key: string): Uint8Array | undefined {
     if (!this.has(key)) return undefined;
     const arena = new ByteArena();
-    this.#records.append(this.#index.located, arena, recordChunkTag);
-    return arena.view();
+    return arena.last(this.#records.append(this.#index.located, arena, recordChunkTag));
   }
 
   /** Reads one key as a range (`isPlainGet`); `kvs` belongs to the caller. */

@@ -13,6 +13,7 @@
 import { assert } from "../assert.js";
 import type { OpResult, PutResult, TxnResult } from "../txn/outcome.js";
 import { copyBytes } from "./copy-bytes.js";
+import { type Pieces, type Splices, sizePieces, writePieces } from "./pieces.js";
 import type { RangeResult } from "./range.js";
 import { sizeVarint, writeVarint } from "./record.js";
 import type { DeleteResult } from "./write-txn.js";
@@ -64,20 +65,45 @@ function writeNumberField(tag: number, value: number, target: Uint8Array, offset
   return writeVarint(value, target, offset + 1);
 }
 
+function placePieces(pieces: Pieces, target: Uint8Array, offset: number, splices: Splices | undefined): number {
+  if (splices === undefined || pieces instanceof Uint8Array) return writePieces(pieces, target, offset);
+  splices.add(pieces, offset);
+  return offset;
+}
+
+/** Bytes of an answer that are in several pieces. */
+export function sizeInPieces(result: OpResult): number {
+  switch (result.kind) {
+    case "range":
+      return result.kvs instanceof Uint8Array ? 0 : sizePieces(result.kvs);
+    case "put":
+      return 0;
+    case "deleteRange":
+      return result.prevKvs instanceof Uint8Array ? 0 : sizePieces(result.prevKvs);
+    case "txn":
+      return result.responses.reduce((sum, response) => sum + sizeInPieces(response), 0);
+  }
+}
+
 export function sizeRangeResponse(header: HeaderParts, result: RangeResult): number {
   return (
-    sizeHeaderField(header, result.revision) + result.kvs.length + (result.more ? 2 : 0) + sizeNumberField(result.count)
+    sizeHeaderField(header, result.revision) +
+    sizePieces(result.kvs) +
+    (result.more ? 2 : 0) +
+    sizeNumberField(result.count)
   );
 }
 
+/** Leaves what is in several pieces to `splices`, if given. */
 export function encodeRangeResponse(
   header: HeaderParts,
   result: RangeResult,
   target: Uint8Array,
   offset: number,
+  splices?: Splices,
 ): number {
   let at = writeHeaderField(header, result.revision, target, offset);
-  at = copyBytes(result.kvs, 0, result.kvs.length, target, at);
+  at = placePieces(result.kvs, target, at, splices);
   at = writeNumberField(0x18, result.more ? 1 : 0, target, at);
   return writeNumberField(0x20, result.count, target, at);
 }
@@ -92,18 +118,20 @@ export function encodePutResponse(header: HeaderParts, result: PutResult, target
 }
 
 export function sizeDeleteRangeResponse(header: HeaderParts, result: DeleteResult): number {
-  return sizeHeaderField(header, result.revision) + sizeNumberField(result.deleted) + result.prevKvs.length;
+  return sizeHeaderField(header, result.revision) + sizeNumberField(result.deleted) + sizePieces(result.prevKvs);
 }
 
+/** Leaves what is in several pieces to `splices`, if given. */
 export function encodeDeleteRangeResponse(
   header: HeaderParts,
   result: DeleteResult,
   target: Uint8Array,
   offset: number,
+  splices?: Splices,
 ): number {
   let at = writeHeaderField(header, result.revision, target, offset);
   at = writeNumberField(0x10, result.deleted, target, at);
-  return copyBytes(result.prevKvs, 0, result.prevKvs.length, target, at);
+  return placePieces(result.prevKvs, target, at, splices);
 }
 
 /** CompactionResponse, and every other response that is a header only. */
@@ -126,13 +154,20 @@ export function sizeTxnResponse(header: HeaderParts, result: TxnResult): number 
   return size;
 }
 
-export function encodeTxnResponse(header: HeaderParts, result: TxnResult, target: Uint8Array, offset: number): number {
+/** Leaves what is in several pieces to `splices`, if given. */
+export function encodeTxnResponse(
+  header: HeaderParts,
+  result: TxnResult,
+  target: Uint8Array,
+  offset: number,
+  splices?: Splices,
+): number {
   let at = writeHeaderField(header, result.revision, target, offset);
   at = writeNumberField(0x10, result.succeeded ? 1 : 0, target, at);
   for (const response of result.responses) {
     target[at] = 0x1a;
     at = writeVarint(sizeResponseOp(response), target, at + 1);
-    at = writeResponseOp(response, target, at);
+    at = writeResponseOp(response, target, at, splices);
   }
   return at;
 }
@@ -156,24 +191,26 @@ function sizeInner(result: OpResult): number {
 
 const responseOpTag = { range: 0x0a, put: 0x12, deleteRange: 0x1a, txn: 0x22 } as const;
 
-function writeResponseOp(result: OpResult, target: Uint8Array, offset: number): number {
+function writeResponseOp(result: OpResult, target: Uint8Array, offset: number, splices: Splices | undefined): number {
   target[offset] = responseOpTag[result.kind];
   const size = sizeInner(result);
   const start = writeVarint(size, target, offset + 1);
-  const end = writeInner(result, target, start);
-  assert(end === start + size, "an operation's response has the size it was given");
+  const splicedBefore = splices?.sizeBytes ?? 0;
+  const end = writeInner(result, target, start, splices);
+  const spliced = (splices?.sizeBytes ?? 0) - splicedBefore;
+  assert(end + spliced === start + size, "an operation's response has the size it was given");
   return end;
 }
 
-function writeInner(result: OpResult, target: Uint8Array, offset: number): number {
+function writeInner(result: OpResult, target: Uint8Array, offset: number, splices: Splices | undefined): number {
   switch (result.kind) {
     case "range":
-      return encodeRangeResponse(innerHeader, result, target, offset);
+      return encodeRangeResponse(innerHeader, result, target, offset, splices);
     case "put":
       return encodePutResponse(innerHeader, result, target, offset);
     case "deleteRange":
-      return encodeDeleteRangeResponse(innerHeader, result, target, offset);
+      return encodeDeleteRangeResponse(innerHeader, result, target, offset, splices);
     case "txn":
-      return encodeTxnResponse(innerHeader, result, target, offset);
+      return encodeTxnResponse(innerHeader, result, target, offset, splices);
   }
 }

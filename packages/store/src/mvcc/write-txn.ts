@@ -9,6 +9,7 @@ import type { Change } from "../watch/source.js";
 import type { Budget, Task } from "./budget.js";
 import { ByteArena } from "./byte-arena.js";
 import type { KeyIndex } from "./key-index.js";
+import type { Pieces } from "./pieces.js";
 import { bytesPerUnit, type KeyInterval, type ReadBounds, visitLive } from "./range.js";
 import { ReadView } from "./read-view.js";
 import { encodeChunk, type RecordMeta } from "./record.js";
@@ -91,7 +92,7 @@ export interface DeleteResult {
   readonly revision: number;
   readonly deleted: number;
   /** The encoded `prev_kvs` fields of DeleteRangeResponse (field 3), one after the other; owned by the caller. */
-  readonly prevKvs: Uint8Array;
+  readonly prevKvs: Pieces;
 }
 
 /** What deleting a key costs besides finding it: its row. */
@@ -183,7 +184,7 @@ export class WriteTxn {
     if (slot < 0 || !this.#index.locate(slot, this.currentRevision)) {
       return { kind: "deleteRange", revision: this.currentRevision, deleted: 0, prevKvs: noBytes };
     }
-    let prevKvs: Uint8Array = noBytes;
+    let prevKvs: Pieces = noBytes;
     if (options.prevKv) {
       const arena = new ByteArena();
       this.#records.append(this.#index.located, arena, prevKvsTag);

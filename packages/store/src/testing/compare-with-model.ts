@@ -3,16 +3,24 @@
  * replay of the log, compactions in slices and hashes are among them.
  */
 
-import { crc32c, kv, messageBytes } from "@etcd-ts/api";
-import { type CompareInit, decodeTxnRequest, type RequestOpInit, type TxnRequestInit } from "@etcd-ts/api/etcdserverpb";
+import { crc32c } from "@etcd-ts/api";
+import {
+  type CompareInit,
+  decodeTxnRequest,
+  encodeTxnRequest,
+  type RequestOpInit,
+  sizeTxnRequest,
+  type TxnRequestInit,
+} from "@etcd-ts/api/etcdserverpb";
 import type { Outcome } from "../apply/outcome.js";
+import type { Pieces } from "../mvcc/pieces.js";
 import { decodeRecord } from "../mvcc/record.js";
 import { encodeRevisionKey } from "../mvcc/revision-key.js";
 import { checkTxn } from "../txn/check-request.js";
 import type { OpResult } from "../txn/outcome.js";
 import { answer, describe, Model, type ModelOp, type ModelRange, type ModelTxn, type Row } from "./model.js";
 import { RandomRequests } from "./random-requests.js";
-import { bytes, encodeEntry, StoreFixture, text } from "./store-fixture.js";
+import { bytes, encodeEntry, StoreFixture, text, whole } from "./store-fixture.js";
 
 export interface ComparisonOptions {
   readonly seed: number;
@@ -294,7 +302,9 @@ function opInit(op: ModelOp): RequestOpInit {
 }
 
 function encoded(init: TxnRequestInit): Uint8Array {
-  return messageBytes(kv.txn.request, init);
+  const target = new Uint8Array(sizeTxnRequest(init));
+  encodeTxnRequest(init, target, 0);
+  return target;
 }
 
 function describeOutcome(outcome: Outcome): string {
@@ -320,7 +330,8 @@ function describeResult(result: OpResult): string {
 }
 
 /** The records in a run of record chunks. */
-function recordsIn(chunks: Uint8Array): Parameters<typeof describe>[0][] {
+function recordsIn(pieces: Pieces): Parameters<typeof describe>[0][] {
+  const chunks = whole(pieces);
   const records: Parameters<typeof describe>[0][] = [];
   let at = 0;
   while (at < chunks.length) {

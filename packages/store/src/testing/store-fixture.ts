@@ -3,7 +3,7 @@
  * every test also checks the response encoding.
  */
 
-import { bytesFromLatin1, crc32c, latin1FromBytes, messageBytes } from "@etcd-ts/api";
+import { bytesFromLatin1, crc32c, latin1FromBytes } from "@etcd-ts/api";
 import {
   createRangeRequest,
   createTxnRequest,
@@ -33,6 +33,7 @@ import { Membership } from "../membership/membership.js";
 import { MemoryBackend, type MemoryBackendOptions } from "../memory-backend.js";
 import { Budget, runToEnd } from "../mvcc/budget.js";
 import { Mvcc } from "../mvcc/mvcc.js";
+import { type Pieces, sizePieces, writePieces } from "../mvcc/pieces.js";
 import {
   encodeDeleteRangeResponse,
   encodePutResponse,
@@ -51,6 +52,13 @@ import { startReadTxn } from "../txn/read-txn.js";
 
 export const bytes: (text: string) => Uint8Array = bytesFromLatin1;
 export const text: (value: Uint8Array) => string = latin1FromBytes;
+
+/** The pieces in one. */
+export function whole(pieces: Pieces): Uint8Array {
+  const joined = new Uint8Array(sizePieces(pieces));
+  writePieces(pieces, joined, 0);
+  return joined;
+}
 
 /** Rows of `meta`. */
 const appliedKeys: ReadonlySet<string> = new Set(["consistent_index", "term"]);
@@ -271,7 +279,9 @@ export class StoreFixture {
 }
 
 export function encodeEntry(request: InternalRaftRequestInit): Uint8Array {
-  return messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, request);
+  const data = new Uint8Array(sizeInternalRaftRequest(request));
+  encodeInternalRaftRequest(request, data, 0);
+  return data;
 }
 
 /** The previous record in a put's answer, as `key=value`. */

@@ -1,11 +1,12 @@
-import { kv, messageBytes } from "@etcd-ts/api";
 import {
   createDeleteRangeRequest,
   createPutRequest,
   createRangeRequest,
   createTxnRequest,
   decodeTxnRequest,
+  encodeTxnRequest,
   type RequestOpInit,
+  sizeTxnRequest,
   type TxnRequestInit,
 } from "@etcd-ts/api/etcdserverpb";
 import { describe, expect, test } from "vitest";
@@ -22,7 +23,8 @@ const nested = (success: RequestOpInit[], failure: RequestOpInit[] = []): Reques
 });
 
 function check(init: TxnRequestInit, opsMax = 128): string | undefined {
-  const target = messageBytes(kv.txn.request, init);
+  const target = new Uint8Array(sizeTxnRequest(init));
+  encodeTxnRequest(init, target, 0);
   return checkTxn(decodeTxnRequest(target), opsMax);
 }
 
