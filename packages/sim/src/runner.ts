@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
  * A run leaves much that is soon garbage, which a larger young generation collects in fewer rounds; and since there is
  * a worker for every core, V8's helper threads only get in each other's way.
  */
-const workerFlags: readonly string[] = ["--single-threaded", "--max-semi-space-size=64"];
+export const workerFlags: readonly string[] = ["--single-threaded", "--max-semi-space-size=64"];
 
 /** What a worker says of a seed's run. */
 export interface SeedReport {

@@ -42,7 +42,7 @@ export interface RunOptions {
 const clockRateMax = 1.06;
 
 export async function simulate(options: SimOptions, { log, record }: RunOptions = {}): Promise<RunResult> {
-  const world = new World();
+  const world = new World({ livelocked: (reason) => report(reason) });
   const random = new SimRandom(options.seed, "run");
   let violation: string | undefined;
   const report = (reason: string): void => {

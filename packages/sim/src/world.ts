@@ -27,13 +27,36 @@ class Event implements Scheduled {
   }
 }
 
+/**
+ * A busy run makes some 10 000 events in a virtual second. So many are members that answer each other without end, and a run
+ * that would never be over.
+ */
+const eventsPerSecondMax = 200_000;
+
+export interface WorldOptions {
+  /** More events than this in one virtual second stop the run; 200 000 unless given. */
+  readonly eventsPerSecondMax?: number;
+  /** Told why the run was stopped so. */
+  livelocked?(reason: string): void;
+}
+
 export class World {
+  readonly #options: WorldOptions;
+  readonly #eventsPerSecondMax: number;
+  /** Events in the virtual second that ends then. */
+  #secondEvents = 0;
+  #secondEndsAt = 1000;
   #now = 0;
   #order = 0;
   #heap: Event[] = [];
   #trace = 0x811c9dc5;
   #events = 0;
   #stopped = false;
+
+  constructor(options: WorldOptions = {}) {
+    this.#options = options;
+    this.#eventsPerSecondMax = options.eventsPerSecondMax ?? eventsPerSecondMax;
+  }
 
   /** Virtual milliseconds. */
   get now(): number {
@@ -96,10 +119,21 @@ export class World {
       if (run === undefined) continue;
       this.#now = next.at;
       this.#events++;
+      if (next.at >= this.#secondEndsAt) {
+        this.#secondEndsAt = Math.floor(next.at / 1000) * 1000 + 1000;
+        this.#secondEvents = 0;
+      }
+      if (++this.#secondEvents > this.#eventsPerSecondMax) return this.#livelocked();
       this.note(next.order ^ Math.floor(next.at * 1024));
       run();
       return true;
     }
+  }
+
+  #livelocked(): boolean {
+    this.stop();
+    this.#options.livelocked?.(`${this.#eventsPerSecondMax} events within one virtual second: a livelock`);
+    return false;
   }
 
   #push(event: Event): void {

@@ -2,6 +2,7 @@
 
 import { spawn } from "node:child_process";
 import type { Overrides } from "../options.js";
+import { workerFlags } from "../runner.js";
 import { type Bug, museumOverrides } from "./bugs.js";
 import { copyWithBug } from "./copy.js";
 
@@ -34,6 +35,9 @@ export async function hunt(bug: Bug, { firstSeed, seedsMax, overrides = {} }: Hu
         "1",
       ],
     ]);
+    if (!/^\d+ passed, \d+ failed$/m.test(output)) {
+      throw new Error(`bug ${bug.name}: the runs ended early, after ${output.trimEnd().split("\n").at(-1)}`);
+    }
     const found = /^seed (\d+) FAILED.*\n {2}(.*)$/m.exec(output);
     if (found === null) return { bug, found: undefined, seeds: seedsMax };
     if (/\b(Type|Reference|Syntax)Error\b/.test(found[2] ?? ""))
@@ -47,7 +51,7 @@ export async function hunt(bug: Bug, { firstSeed, seedsMax, overrides = {} }: Hu
 
 function run(main: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(process.execPath, [...workerFlags, main, ...args], { stdio: ["ignore", "pipe", "inherit"] });
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
