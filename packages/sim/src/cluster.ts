@@ -277,6 +277,8 @@ export class Cluster {
       messageBytesMax: options.messageBytesMax,
       inflightMessagesMax: options.inflightMessagesMax,
       applyUnitsPerTurn: options.applyUnitsPerTurn,
+      // Small, so that records are also read from the database.
+      recordRing: { ringSizeBytes: 64 * 1024, ringBufferBytes: 16 * 1024 },
       watch: {
         streamLimits: { eventsMax: options.watchEventsMax },
         syncRevisionsMax: options.watchSyncRevisions,

@@ -4,8 +4,8 @@
  * cost an object; in pages, since one entry may write a million rows, and arrays of that length would take long to grow.
  */
 
-/** Most buffers hold few rows: their one page grows. */
-const capacityMin = 256;
+/** Most buffers hold few rows: their one page is made with the first row, and grows. V8 keeps arrays so small in its heap. */
+const capacityMin = 8;
 const rowsPerPage = 4096;
 const pageShift = 12;
 const pageMask = rowsPerPage - 1;
@@ -64,7 +64,7 @@ function grown<T extends Float64Array | Uint32Array | Int32Array>(old: T, larger
 
 export class RecordLane {
   #count = 0;
-  readonly #pages: Page[] = [new Page(capacityMin)];
+  readonly #pages: Page[] = [];
 
   get count(): number {
     return this.#count;
@@ -143,7 +143,7 @@ export class RecordLane {
   /** For one more row. */
   #makeRoom(): void {
     const page = this.#pages[this.#count >>> pageShift];
-    if (page === undefined) this.#pages.push(new Page(rowsPerPage));
+    if (page === undefined) this.#pages.push(new Page(this.#count === 0 ? capacityMin : rowsPerPage));
     else if ((this.#count & pageMask) === page.capacity) page.grow();
   }
 

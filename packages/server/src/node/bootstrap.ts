@@ -23,6 +23,7 @@ import {
   Lessor,
   Membership,
   Mvcc,
+  type MvccOptions,
   minLeaseTtlSeconds,
   noAuth,
   Quota,
@@ -98,6 +99,8 @@ export interface MemberLimits {
   /** Work of applying in one loop turn, see applier.ts. */
   readonly applyUnitsPerTurn?: number;
   readonly watch?: Omit<WatchHubOptions, "onWork">;
+  /** Of the latest records, which are kept in memory. */
+  readonly recordRing?: Pick<MvccOptions, "ringSizeBytes" | "ringBufferBytes">;
 }
 
 const messageBytesMaxDefault = 1024 * 1024;
@@ -143,7 +146,7 @@ export async function openMember(
       ttlSecondsMin: minLeaseTtlSeconds({ electionTicks, heartbeatMs: config.heartbeatMs }),
       checkpoints: config.featureGates.LeaseCheckpoint,
     });
-    const mvcc = new Mvcc({ backend, leases: lessor, crc32c: env.digest.crc32c });
+    const mvcc = new Mvcc({ backend, leases: lessor, crc32c: env.digest.crc32c, ...options.limits?.recordRing });
     const alarms = new AlarmStore(backend);
     const membership = new Membership(backend, { learnersMax: config.maxLearners });
     const quota = new Quota(config.quotaBackendBytes);

@@ -13,13 +13,17 @@ import type { Digest } from "../env.js";
 import { hardStateBytes, type SnapshotMark, snapshotMarkBytes } from "./messages.js";
 import { alignFrame, frameAlignment, RecordType, varintSize, writeFrame, writeVarint } from "./record.js";
 
-const blockSizeBytes = 1 << 20;
+/** A member that has just started may write little: each block is larger than the one before. */
+const firstBlockSizeBytes = 1 << 14;
+const blockSizeBytesMax = 1 << 20;
+const blockGrowth = 4;
 const crcVarintSizeMax = 5;
 
 export class Framer {
   readonly #digest: Digest;
   readonly #full: Uint8Array[] = [];
   #block: Uint8Array = new Uint8Array(0);
+  #nextBlockSizeBytes = firstBlockSizeBytes;
   #used = 0;
   #fullBytes = 0;
   #crc: number;
@@ -90,7 +94,8 @@ export class Framer {
     if (this.#used + needed > this.#block.length) {
       if (this.#used > 0) this.#full.push(this.#block.subarray(0, this.#used));
       this.#fullBytes += this.#used;
-      this.#block = new Uint8Array(Math.max(blockSizeBytes, needed));
+      this.#block = new Uint8Array(Math.max(this.#nextBlockSizeBytes, needed));
+      this.#nextBlockSizeBytes = Math.min(this.#nextBlockSizeBytes * blockGrowth, blockSizeBytesMax);
       this.#used = 0;
     }
     return this.#used + prefix;
