@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "node:util";
-import { crc32c } from "@etcd-ts/api";
+import { crc32c, messageBytes } from "@etcd-ts/api";
 import { createRangeRequest, encodeInternalRaftRequest, sizeInternalRaftRequest } from "@etcd-ts/api/etcdserverpb";
 import { AlarmStore, Lessor, Membership, MemoryBackend, Mvcc, noAuth, Quota, StateMachine } from "@etcd-ts/store";
 
@@ -41,9 +41,7 @@ const value = new Uint8Array(valueBytes).fill(120);
 
 function putEntry(number: number): Uint8Array {
   const request = { header: { id: 1n }, put: { key: keyAt(number), value } };
-  const data = new Uint8Array(sizeInternalRaftRequest(request));
-  encodeInternalRaftRequest(request, data, 0);
-  return data;
+  return messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, request);
 }
 
 /** Applies an entry and returns how long its longest step took, in milliseconds. */
@@ -158,8 +156,7 @@ const all = mvcc.startRange(createRangeRequest({ key: keyAt(0), rangeEnd: end })
 slices("range of everything", () => all.step(2000) === undefined);
 
 const deleteAll = { header: { id: 1n }, deleteRange: { key: Uint8Array.of(0), rangeEnd: Uint8Array.of(0) } };
-const deleteData = new Uint8Array(sizeInternalRaftRequest(deleteAll));
-encodeInternalRaftRequest(deleteAll, deleteData, 0);
+const deleteData = messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, deleteAll);
 const from = performance.now();
 const { steps, longestMs } = apply(deleteData, 2000);
 console.log(
@@ -167,7 +164,6 @@ console.log(
 );
 
 const compaction = { header: { id: 1n }, compaction: { revision: mvcc.currentRevision() } };
-const compactionData = new Uint8Array(sizeInternalRaftRequest(compaction));
-encodeInternalRaftRequest(compaction, compactionData, 0);
+const compactionData = messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, compaction);
 apply(compactionData, 1000);
 slices("compaction of everything", () => machine.compactionStep(1000));

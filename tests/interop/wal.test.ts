@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { messageBytes } from "@etcd-ts/api";
 import {
   decodeInternalRaftRequest,
   encodeInternalRaftRequest,
@@ -47,9 +48,7 @@ function putRequest(id: bigint, key: string, value: string): Uint8Array {
     header: { id },
     put: { key: text.encode(key), value: text.encode(value) },
   };
-  const bytes = new Uint8Array(sizeInternalRaftRequest(request));
-  encodeInternalRaftRequest(request, bytes, 0);
-  return bytes;
+  return messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, request);
 }
 
 function putsAmong(entries: readonly Entry[]): readonly string[] {

@@ -57,6 +57,7 @@ export {
   zeroByte,
 } from "./key-range.js";
 export * as limits from "./limits.js";
+export { messageBytes } from "./message-bytes.js";
 export type { AnyMessageCodec, AnyMethod, MessageCodec, Method } from "./method.js";
 export {
   allMethods,

@@ -16,15 +16,14 @@ import {
   scanInternalRequest,
   sizeInternalRequest,
 } from "./internal-raft-request.js";
+import { messageBytes } from "./message-bytes.js";
 import { wasCanonical } from "./wire-reader.js";
 
 const header = { id: 2n ** 63n + 5n, username: "root", authRevision: 9 };
 const put = { key: Uint8Array.of(1, 2), value: new Uint8Array(200), lease: 3n };
 
 function bytesOf(message: InternalRaftRequestInit): Uint8Array {
-  const bytes = new Uint8Array(sizeInternalRaftRequest(message));
-  encodeInternalRaftRequest(message, bytes, 0);
-  return bytes;
+  return messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, message);
 }
 
 function scan(bytes: Uint8Array): InternalRequestSpan {

@@ -18,6 +18,7 @@ import {
 } from "./gen/etcdserverpb.js";
 import { decodeEvent } from "./gen/mvccpb.js";
 import { decodeConfState, decodeEntry, decodeMessage, EntrySpans, scanEntry } from "./gen/raftpb.js";
+import { messageBytes } from "./message-bytes.js";
 import { nestingDepthMax, wasCanonical } from "./wire-reader.js";
 
 const hex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.replace(/ /g, ""), "hex"));
@@ -83,9 +84,7 @@ describe("what is refused", () => {
     const nested = (levels: number): Uint8Array => {
       let message: TxnRequestInit = {};
       for (let i = 1; i < levels; i += 2) message = { success: [{ request: { kind: "requestTxn", value: message } }] };
-      const bytes = new Uint8Array(sizeTxnRequest(message));
-      encodeTxnRequest(message, bytes, 0);
-      return bytes;
+      return messageBytes({ size: sizeTxnRequest, encode: encodeTxnRequest }, message);
     };
     const deepest = nested(nestingDepthMax - 1);
     expect(wasDecoded(deepest)).toBe(true);

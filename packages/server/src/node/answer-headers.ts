@@ -1,5 +1,6 @@
 /** The header of every answer: this member's ids and, between them, the revision and the term of what it has applied. */
 
+import { messageBytes } from "@etcd-ts/api";
 import { encodeResponseHeader, type ResponseHeaderInit, sizeResponseHeader } from "@etcd-ts/api/etcdserverpb";
 import { type HeaderParts, ResponseHeaders } from "@etcd-ts/store";
 
@@ -40,9 +41,7 @@ export class AnswerHeaders {
 
 function encodeParts(fields: ResponseHeaderInit): HeaderParts {
   const encode = (part: ResponseHeaderInit): Uint8Array => {
-    const bytes = new Uint8Array(sizeResponseHeader(part));
-    encodeResponseHeader(part, bytes, 0);
-    return bytes;
+    return messageBytes({ size: sizeResponseHeader, encode: encodeResponseHeader }, part);
   };
   const { raftTerm, ...ids } = fields;
   return { beforeRevision: encode(ids), afterRevision: encode({ raftTerm }) };

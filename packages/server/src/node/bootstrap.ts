@@ -5,7 +5,7 @@
  * Source: etcd server/etcdserver/bootstrap.go.
  */
 
-import { decodeUtf8, encodeUtf8, limits } from "@etcd-ts/api";
+import { decodeUtf8, encodeUtf8, limits, messageBytes } from "@etcd-ts/api";
 import { decodeMetadata, encodeMetadata, sizeMetadata } from "@etcd-ts/api/etcdserverpb";
 import {
   emptyHardState,
@@ -374,8 +374,7 @@ async function createLog(
 ): Promise<OpenedLog> {
   if (!options.isEmpty) throw new BootstrapError(`${directory} has no write-ahead log, but the database has data`);
   const { memberId, clusterId, bootstrapPeers, members } = await identify(env, config, options.connectDiscovery);
-  const metadata = new Uint8Array(sizeMetadata({ nodeId: memberId, clusterId }));
-  encodeMetadata({ nodeId: memberId, clusterId }, metadata, 0);
+  const metadata = messageBytes({ size: sizeMetadata, encode: encodeMetadata }, { nodeId: memberId, clusterId });
   const wal = await Wal.create(env, directory, metadata, options);
   const log = new MemoryStorage();
   log.setHardState(emptyHardState satisfies HardState);

@@ -1,4 +1,3 @@
-import { decodeAlarmRequest } from "@etcd-ts/api/etcdserverpb";
 import type { KeyValueHash } from "@etcd-ts/store";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type CheckedMember, CorruptionMonitor, type PeerHash } from "./corruption-monitor.js";
@@ -50,11 +49,7 @@ beforeEach(() => {
     membership: { members: () => memberIds.map((id) => ({ id })) },
     runSliced: (_read: unknown, done: (result: unknown) => void) => done(own.length > 1 ? own.shift() : own[0]),
     linearizableRead: (done: (refusal: undefined) => void) => done(undefined),
-    propose: (_field: unknown, request: Uint8Array) => {
-      const alarm = decodeAlarmRequest(request);
-      expect([alarm.action, alarm.alarm]).toEqual([1, 2]);
-      alarmed.push(alarm.memberId);
-    },
+    raiseCorrupt: (memberId: bigint) => alarmed.push(memberId),
   } as unknown as CheckedMember;
   monitor = new CorruptionMonitor({
     member,

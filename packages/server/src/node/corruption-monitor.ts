@@ -8,8 +8,6 @@
  * Source: etcd server/etcdserver/corrupt.go.
  */
 
-import { InternalField } from "@etcd-ts/api";
-import { encodeAlarmRequest, sizeAlarmRequest } from "@etcd-ts/api/etcdserverpb";
 import type { KeyValueHash, Mvcc, SlicedRead } from "@etcd-ts/store";
 import type { Clock, Logger, Timer } from "../env.js";
 import type { ProposalDone } from "./proposals.js";
@@ -34,7 +32,7 @@ export interface CheckedMember {
   readonly membership: { members(): readonly { readonly id: bigint }[] };
   runSliced<Result>(read: SlicedRead<Result>, done: (result: Result) => void): unknown;
   linearizableRead(done: ReadDone): void;
-  propose(field: InternalField, request: Uint8Array, done: ProposalDone): void;
+  raiseCorrupt(memberId: bigint, done: ProposalDone): void;
 }
 
 export interface CorruptionMonitorOptions {
@@ -149,10 +147,7 @@ export class CorruptionMonitor {
   }
 
   #raise(memberId: bigint): void {
-    const alarm = { action: 1, memberId, alarm: 2 } as const;
-    const bytes = new Uint8Array(sizeAlarmRequest(alarm));
-    encodeAlarmRequest(alarm, bytes, 0);
-    this.#member.propose(InternalField.alarm, bytes, (outcome) => {
+    this.#member.raiseCorrupt(memberId, (outcome) => {
       if (outcome.kind !== "failed") return;
       this.#member.logger.log("warn", "failed to raise alarm CORRUPT", { "member-id": memberId.toString(16) });
     });

@@ -5,7 +5,7 @@
  * Source: etcd server/etcdserver/v3_server.go Downgrade, server/etcdserver/version/downgrade.go.
  */
 
-import { InternalField } from "@etcd-ts/api";
+import { InternalField, messageBytes } from "@etcd-ts/api";
 import { encodeDowngradeInfoSetRequest, sizeDowngradeInfoSetRequest } from "@etcd-ts/api/membershippb";
 import type { Member } from "./member.js";
 import type { Refusal } from "./refusal.js";
@@ -64,8 +64,7 @@ function setDowngrade(
   request: { readonly enabled: boolean; readonly ver: string },
   done: DowngradeDone,
 ): void {
-  const bytes = new Uint8Array(sizeDowngradeInfoSetRequest(request));
-  encodeDowngradeInfoSetRequest(request, bytes, 0);
+  const bytes = messageBytes({ size: sizeDowngradeInfoSetRequest, encode: encodeDowngradeInfoSetRequest }, request);
   member.propose(InternalField.downgradeInfoSet, bytes, (outcome) => {
     if (outcome.kind === "downgradeInfoSet") done(undefined);
     else if (outcome.kind === "refused") done(outcome.reason);

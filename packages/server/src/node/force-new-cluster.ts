@@ -5,6 +5,7 @@
  * Source: etcd server/etcdserver/bootstrap.go bootstrapWALFromSnapshot, server/storage/util.go CreateConfigChangeEnts.
  */
 
+import { messageBytes } from "@etcd-ts/api";
 import { decodeConfChange, encodeConfChange, sizeConfChange } from "@etcd-ts/api/raftpb";
 import { type ConfChange, ConfChangeType, type Entry, EntryType, type HardState } from "@etcd-ts/raft";
 import type { Member } from "@etcd-ts/store";
@@ -72,7 +73,6 @@ function membersAfter(members: readonly Member[], entries: readonly Entry[]): Re
 
 function removal(nodeId: bigint, term: number, index: number): Entry {
   const change: Pick<ConfChange, "nodeId" | "type"> = { type: ConfChangeType.removeNode, nodeId };
-  const data = new Uint8Array(sizeConfChange(change));
-  encodeConfChange(change, data, 0);
+  const data = messageBytes({ size: sizeConfChange, encode: encodeConfChange }, change);
   return { type: EntryType.confChange, term, index, data };
 }

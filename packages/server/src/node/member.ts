@@ -6,6 +6,7 @@
  */
 
 import { bytesFromLatin1, decodeUtf8, type InternalField, limits, type Reason } from "@etcd-ts/api";
+import { AlarmType } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall } from "@etcd-ts/grpc";
 import { type ConfChange, isLocalTarget, type MemoryStorage, type Message, type Status } from "@etcd-ts/raft";
 import {
@@ -476,6 +477,11 @@ export class Member {
     this.#ownRequests.raiseNoSpace(done);
   }
 
+  /** Raises the CORRUPT alarm for a member; 0n = nobody can tell for which. */
+  raiseCorrupt(memberId: bigint, done: ProposalDone): void {
+    this.#ownRequests.raiseCorrupt(memberId, done);
+  }
+
   /** Watchers are behind: catches them up in steps between other work. */
   syncWatchersSoon(): void {
     this.#background.syncWatchers();
@@ -552,7 +558,7 @@ export class Member {
 
   #settle(id: bigint, outcome: Outcome): void {
     const refusedForSpace = outcome.kind === "refused" && outcome.reason === "noSpace";
-    if (refusedForSpace && !this.alarms.has(1)) return this.#settleAfterAlarm(id, outcome);
+    if (refusedForSpace && !this.alarms.has(AlarmType.NOSPACE)) return this.#settleAfterAlarm(id, outcome);
     this.#proposals.settle(id, outcome);
     if (this.mvcc.compactionPending) this.#background.compact();
   }

@@ -1,18 +1,14 @@
 /** What a member proposes by itself. */
 
-import { InternalField } from "@etcd-ts/api";
+import { InternalField, kv, lease, maintenance, messageBytes } from "@etcd-ts/api";
 import {
-  encodeAlarmRequest,
-  encodeCompactionRequest,
+  AlarmRequest_AlarmAction,
+  AlarmType,
   encodeLeaseCheckpointRequest,
-  encodeLeaseRevokeRequest,
   type LeaseCheckpointInit,
-  sizeAlarmRequest,
-  sizeCompactionRequest,
   sizeLeaseCheckpointRequest,
-  sizeLeaseRevokeRequest,
 } from "@etcd-ts/api/etcdserverpb";
-import type { Proposals } from "./proposals.js";
+import type { ProposalDone, Proposals } from "./proposals.js";
 
 export class OwnRequests {
   readonly #memberId: bigint;
@@ -32,32 +28,43 @@ export class OwnRequests {
     }
     const waiting = [done];
     this.#raisingNoSpace = waiting;
-    const alarm = { action: 1, memberId: this.#memberId, alarm: 1 } as const;
-    const bytes = new Uint8Array(sizeAlarmRequest(alarm));
-    encodeAlarmRequest(alarm, bytes, 0);
-    this.#proposals.propose(InternalField.alarm, bytes, () => {
+    this.#raise(this.#memberId, AlarmType.NOSPACE, () => {
       this.#raisingNoSpace = undefined;
       for (const callback of waiting) callback();
     });
   }
 
+  /** Raises the CORRUPT alarm for a member; 0n = nobody can tell for which. */
+  raiseCorrupt(memberId: bigint, done: ProposalDone): void {
+    this.#raise(memberId, AlarmType.CORRUPT, done);
+  }
+
   compact(revision: number, done: (isCompacted: boolean) => void): void {
-    const bytes = new Uint8Array(sizeCompactionRequest({ revision }));
-    encodeCompactionRequest({ revision }, bytes, 0);
+    const bytes = messageBytes(kv.compact.request, { revision });
     this.#proposals.propose(InternalField.compaction, bytes, (outcome) => {
       done(outcome.kind === "compaction" || (outcome.kind === "refused" && outcome.reason === "compacted"));
     });
   }
 
   revoke(id: bigint, done: () => void): void {
-    const bytes = new Uint8Array(sizeLeaseRevokeRequest({ id }));
-    encodeLeaseRevokeRequest({ id }, bytes, 0);
+    const bytes = messageBytes(lease.leaseRevoke.request, { id });
     this.#proposals.propose(InternalField.leaseRevoke, bytes, done);
   }
 
   checkpoint(checkpoints: readonly LeaseCheckpointInit[], done: () => void): void {
-    const bytes = new Uint8Array(sizeLeaseCheckpointRequest({ checkpoints }));
-    encodeLeaseCheckpointRequest({ checkpoints }, bytes, 0);
+    const bytes = messageBytes(
+      { size: sizeLeaseCheckpointRequest, encode: encodeLeaseCheckpointRequest },
+      { checkpoints },
+    );
     this.#proposals.propose(InternalField.leaseCheckpoint, bytes, done);
+  }
+
+  #raise(memberId: bigint, alarm: AlarmType, done: ProposalDone): void {
+    const bytes = messageBytes(maintenance.alarm.request, {
+      action: AlarmRequest_AlarmAction.ACTIVATE,
+      memberId,
+      alarm,
+    });
+    this.#proposals.propose(InternalField.alarm, bytes, done);
   }
 }

@@ -3,7 +3,7 @@
  * be asked. Source: etcd server/etcdserver/server.go publishV3.
  */
 
-import { InternalField } from "@etcd-ts/api";
+import { InternalField, messageBytes } from "@etcd-ts/api";
 import { encodeClusterMemberAttrSetRequest, sizeClusterMemberAttrSetRequest } from "@etcd-ts/api/membershippb";
 import type { Member } from "./member.js";
 
@@ -15,8 +15,10 @@ export async function publishAttributes(
   isStopped: () => boolean,
 ): Promise<void> {
   const request = { memberId: member.memberId, memberAttributes: attributes };
-  const bytes = new Uint8Array(sizeClusterMemberAttrSetRequest(request));
-  encodeClusterMemberAttrSetRequest(request, bytes, 0);
+  const bytes = messageBytes(
+    { size: sizeClusterMemberAttrSetRequest, encode: encodeClusterMemberAttrSetRequest },
+    request,
+  );
   while (!isStopped()) {
     const refusal = await new Promise<unknown>((resolve) => {
       member.propose(InternalField.clusterMemberAttrSet, bytes, (outcome) => {

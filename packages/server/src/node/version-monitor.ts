@@ -5,7 +5,7 @@
  * Source: etcd server/etcdserver/version/monitor.go.
  */
 
-import { encodeUtf8, InternalField } from "@etcd-ts/api";
+import { encodeUtf8, InternalField, messageBytes } from "@etcd-ts/api";
 import { encodeClusterVersionSetRequest, sizeClusterVersionSetRequest } from "@etcd-ts/api/membershippb";
 import type { Timer } from "../env.js";
 import { clusterVersionOf, isOlderLine, minClusterVersion, serverVersion } from "../version.js";
@@ -93,8 +93,7 @@ export class VersionMonitor {
   }
 
   #propose(ver: string): void {
-    const bytes = new Uint8Array(sizeClusterVersionSetRequest({ ver }));
-    encodeClusterVersionSetRequest({ ver }, bytes, 0);
+    const bytes = messageBytes({ size: sizeClusterVersionSetRequest, encode: encodeClusterVersionSetRequest }, { ver });
     this.#member.propose(InternalField.clusterVersionSet, bytes, (outcome) => {
       if (outcome.kind !== "clusterVersionSet") return;
       this.#member.logger.log("info", "set initial cluster version", { "cluster-version": ver });

@@ -1,8 +1,5 @@
-import {
-  decodeLeaseKeepAliveRequest,
-  encodeLeaseKeepAliveResponse,
-  sizeLeaseKeepAliveResponse,
-} from "@etcd-ts/api/etcdserverpb";
+import { lease, messageBytes } from "@etcd-ts/api";
+import { decodeLeaseKeepAliveRequest } from "@etcd-ts/api/etcdserverpb";
 import {
   decodeLeaseInternalRequest,
   encodeLeaseInternalResponse,
@@ -28,9 +25,7 @@ function setup(urls: string[] = ["http://leader-a", "http://leader-b"]) {
 }
 
 function renewed(id: bigint, ttl: number): Uint8Array {
-  const bytes = new Uint8Array(sizeLeaseKeepAliveResponse({ id, ttl }));
-  encodeLeaseKeepAliveResponse({ id, ttl }, bytes, 0);
-  return bytes;
+  return messageBytes(lease.leaseKeepAlive.response, { id, ttl });
 }
 
 test("a lease is renewed by the leader", async () => {
@@ -127,8 +122,10 @@ test("the leader tells a lease's time and keys", async () => {
     keys: true,
   });
   const inner = { header: {}, id: 5n, ttl: 41, grantedTtl: 60, keys: [Uint8Array.of(0x61, 0xff)] };
-  const body = new Uint8Array(sizeLeaseInternalResponse({ leaseTimeToLiveResponse: inner }));
-  encodeLeaseInternalResponse({ leaseTimeToLiveResponse: inner }, body, 0);
+  const body = messageBytes(
+    { size: sizeLeaseInternalResponse, encode: encodeLeaseInternalResponse },
+    { leaseTimeToLiveResponse: inner },
+  );
   answer(200, body);
   await settle();
   expect(answers).toEqual([{ ttl: 41, grantedTtl: 60, keys: ["a\xff"] }]);

@@ -4,12 +4,8 @@
  * Source: etcd server/lease/leasehttp/http.go, server/etcdserver/v3_server.go LeaseRenew, LeaseTimeToLive.
  */
 
-import { latin1FromBytes } from "@etcd-ts/api";
-import {
-  decodeLeaseKeepAliveResponse,
-  encodeLeaseKeepAliveRequest,
-  sizeLeaseKeepAliveRequest,
-} from "@etcd-ts/api/etcdserverpb";
+import { latin1FromBytes, lease, messageBytes } from "@etcd-ts/api";
+import { decodeLeaseKeepAliveResponse } from "@etcd-ts/api/etcdserverpb";
 import {
   decodeLeaseInternalResponse,
   encodeLeaseInternalRequest,
@@ -25,8 +21,7 @@ const renewPauseMs = 50;
 export function forwardLeases(lookup: LeaderLookup): LeaseForwarding {
   return {
     renew(id, done) {
-      const body = new Uint8Array(sizeLeaseKeepAliveRequest({ id }));
-      encodeLeaseKeepAliveRequest({ id }, body, 0);
+      const body = messageBytes(lease.leaseKeepAlive.request, { id });
       askLeader<RenewAnswer>(
         lookup,
         { path: "/leases", headers: protobuf, body, pauseMs: renewPauseMs },
@@ -41,8 +36,7 @@ export function forwardLeases(lookup: LeaderLookup): LeaseForwarding {
 
     timeToLive(id, keys, done) {
       const request = { leaseTimeToLiveRequest: { id, keys } };
-      const body = new Uint8Array(sizeLeaseInternalRequest(request));
-      encodeLeaseInternalRequest(request, body, 0);
+      const body = messageBytes({ size: sizeLeaseInternalRequest, encode: encodeLeaseInternalRequest }, request);
       askLeader<TimeToLiveAnswer>(
         lookup,
         { path: "/leases/internal", headers: protobuf, body, pauseMs: 0 },

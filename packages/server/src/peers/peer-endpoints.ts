@@ -4,12 +4,8 @@
  * Source: etcd server/etcdserver/api/etcdhttp/peer.go, server/lease/leasehttp/http.go.
  */
 
-import { bytesFromLatin1, decodeUtf8, errorSpecs } from "@etcd-ts/api";
-import {
-  decodeLeaseKeepAliveRequest,
-  encodeLeaseKeepAliveResponse,
-  sizeLeaseKeepAliveResponse,
-} from "@etcd-ts/api/etcdserverpb";
+import { bytesFromLatin1, decodeUtf8, errorSpecs, lease, messageBytes } from "@etcd-ts/api";
+import { decodeLeaseKeepAliveRequest } from "@etcd-ts/api/etcdserverpb";
 import {
   decodeLeaseInternalRequest,
   encodeLeaseInternalResponse,
@@ -172,8 +168,7 @@ export class PeerEndpoints {
     this.#member.leases.renewHere(id, (result) => {
       if ("refusal" in result) return refuseLease(request, result.refusal, 400);
       const answer = { id, ttl: result.ttl };
-      const bytes = new Uint8Array(sizeLeaseKeepAliveResponse(answer));
-      encodeLeaseKeepAliveResponse(answer, bytes, 0);
+      const bytes = messageBytes(lease.leaseKeepAlive.response, answer);
       request.respond(200, protobuf, bytes);
     });
   }
@@ -193,8 +188,7 @@ export class PeerEndpoints {
           keys: result.keys.map(bytesFromLatin1),
         },
       };
-      const bytes = new Uint8Array(sizeLeaseInternalResponse(answer));
-      encodeLeaseInternalResponse(answer, bytes, 0);
+      const bytes = messageBytes({ size: sizeLeaseInternalResponse, encode: encodeLeaseInternalResponse }, answer);
       request.respond(200, protobuf, bytes);
     });
   }

@@ -5,6 +5,7 @@
  * Source: etcd server/etcdserver/api/rafthttp/pipeline.go.
  */
 
+import { messageBytes } from "@etcd-ts/api";
 import { encodeMessage, sizeMessage } from "@etcd-ts/api/raftpb";
 import { type Message, MessageType } from "@etcd-ts/raft";
 import type { Network, PostResponse } from "../env.js";
@@ -67,8 +68,7 @@ export class Pipeline {
   async #post(message: Message): Promise<void> {
     const { network, local, picker, status } = this.#ports;
     const url = picker.pick();
-    const body = new Uint8Array(sizeMessage(message));
-    encodeMessage(message, body, 0);
+    const body = messageBytes({ size: sizeMessage, encode: encodeMessage }, message);
     let response: PostResponse;
     try {
       response = await network.post({

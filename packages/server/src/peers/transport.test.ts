@@ -1,3 +1,4 @@
+import { messageBytes } from "@etcd-ts/api";
 import { encodeMessage, sizeMessage } from "@etcd-ts/api/raftpb";
 import { createMessage, type Message, MessageType } from "@etcd-ts/raft";
 import { describe, expect, test } from "vitest";
@@ -47,9 +48,7 @@ function setup() {
 }
 
 function encoded(message: Message): Uint8Array {
-  const bytes = new Uint8Array(sizeMessage(message));
-  encodeMessage(message, bytes, 0);
-  return bytes;
+  return messageBytes({ size: sizeMessage, encode: encodeMessage }, message);
 }
 
 const heartbeat = createMessage({ type: MessageType.heartbeat, from: 2n, to: 1n, term: 4, commit: 3 });

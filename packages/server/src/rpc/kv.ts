@@ -1,6 +1,6 @@
 /** etcdserverpb.KV. Source: etcd server/etcdserver/api/v3rpc/key.go, server/etcdserver/v3_server.go. */
 
-import { InternalField, kv, wasCanonical } from "@etcd-ts/api";
+import { InternalField, kv, messageBytes, wasCanonical } from "@etcd-ts/api";
 import { PutRequestSpans, scanPutRequest } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall, ServiceTable } from "@etcd-ts/grpc";
 import {
@@ -25,7 +25,7 @@ import {
 import type { Member } from "../node/member.js";
 import type { ProposalOutcome } from "../node/proposals.js";
 import { unary } from "./method.js";
-import { encodeRequest, refuseProposal } from "./proposal.js";
+import { refuseProposal } from "./proposal.js";
 import { range } from "./range.js";
 import { rangeStream } from "./range-stream.js";
 import { respondResult } from "./respond-result.js";
@@ -45,7 +45,7 @@ export function kvServices(member: Member, options: KvServiceOptions): ServiceTa
       const isCanonical = wasCanonical();
       const reason = checkDeleteRange(request);
       if (reason !== undefined) return refuse(call, reason);
-      const proposed = isCanonical ? bytes : encodeRequest(kv.deleteRange.request, request);
+      const proposed = isCanonical ? bytes : messageBytes(kv.deleteRange.request, request);
       member.propose(InternalField.deleteRange, proposed, (outcome) => {
         if (outcome.kind !== "deleteRange") return refuseProposal(call, outcome);
         const header = member.headerParts;
@@ -60,11 +60,11 @@ export function kvServices(member: Member, options: KvServiceOptions): ServiceTa
       const reason = checkTxn(request, options.maxTxnOps);
       if (reason !== undefined) return refuse(call, reason);
       if (isReadOnlyTxn(request)) return readOnlyTxn(member, call, bytes.slice());
-      const proposed = isCanonical ? bytes : encodeRequest(kv.txn.request, request);
+      const proposed = isCanonical ? bytes : messageBytes(kv.txn.request, request);
       member.propose(InternalField.txn, proposed, (outcome) => answerTxn(member, call, outcome));
     }),
     unary(kv.compact, (call, request) => {
-      const proposed = encodeRequest(kv.compact.request, request);
+      const proposed = messageBytes(kv.compact.request, request);
       member.propose(InternalField.compaction, proposed, (outcome) => answerCompaction(member, call, outcome));
     }),
   ]);
@@ -86,7 +86,7 @@ function put(member: Member, call: ServerCall, bytes: Uint8Array): void {
   if (!member.quota.allows(member.backend, costOfKeyValue(keySize, valueSize))) return refuseForSpace(member, call);
   const reason = checkPutSizes({ keySize, valueSize }, putSpans);
   if (reason !== undefined) return refuse(call, reason);
-  const proposed = isCanonical ? bytes : encodeRequest(kv.put.request, kv.put.request.decode(bytes));
+  const proposed = isCanonical ? bytes : messageBytes(kv.put.request, kv.put.request.decode(bytes));
   member.propose(InternalField.put, proposed, (outcome) => answerPut(member, call, outcome));
 }
 

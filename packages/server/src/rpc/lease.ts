@@ -1,12 +1,12 @@
 /** etcdserverpb.Lease. Source: etcd server/etcdserver/api/v3rpc/lease.go. */
 
-import { bytesFromLatin1, InternalField, lease } from "@etcd-ts/api";
+import { bytesFromLatin1, InternalField, lease, messageBytes } from "@etcd-ts/api";
 import type { ServerCall, ServiceTable, StreamReceiver } from "@etcd-ts/grpc";
 import { costOfLeaseGrant } from "@etcd-ts/store";
 import type { Member } from "../node/member.js";
 import { deadlineExceeded } from "../node/refusal.js";
 import { decodeRequest, sendWith, unary } from "./method.js";
-import { encodeRequest, refuseProposal } from "./proposal.js";
+import { refuseProposal } from "./proposal.js";
 import { refuse } from "./status.js";
 
 /** Keepalives of one stream that wait for their answer; more stop the reading of the stream. */
@@ -18,7 +18,7 @@ export function leaseServices(member: Member): ServiceTable {
       if (!member.quota.allows(member.backend, costOfLeaseGrant(request)))
         return member.raiseNoSpace(() => refuse(call, "noSpace"));
       const id = request.id === 0n ? member.ids.nextLeaseId() : request.id;
-      const bytes = encodeRequest(lease.leaseGrant.request, { id, ttl: request.ttl });
+      const bytes = messageBytes(lease.leaseGrant.request, { id, ttl: request.ttl });
       member.propose(InternalField.leaseGrant, bytes, (outcome) => {
         if (outcome.kind !== "leaseGrant") return refuseProposal(call, outcome);
         respond({ header: member.headerFields(outcome.revision), id: outcome.id, ttl: outcome.ttl });

@@ -1,15 +1,8 @@
-/** What the services that propose share: the bytes of a request, and the answer to one that had no result. */
+/** What the services that propose share: the answer to a request that had no result. */
 
-import type { MessageCodec } from "@etcd-ts/api";
 import type { ServerCall } from "@etcd-ts/grpc";
 import type { ProposalOutcome } from "../node/proposals.js";
 import { refuse } from "./status.js";
-
-export function encodeRequest<M, Init>(codec: MessageCodec<M, Init>, request: Init): Uint8Array {
-  const bytes = new Uint8Array(codec.size(request));
-  codec.encode(request, bytes, 0);
-  return bytes;
-}
 
 /** Ends a call whose proposal was refused or failed. An outcome of another request's kind cannot be met: ids are unique. */
 export function refuseProposal(call: ServerCall, outcome: ProposalOutcome): void {

@@ -5,7 +5,7 @@
  * Source: etcd etcdutl/snapshot/v3_snapshot.go Restore.
  */
 
-import { bytesFromLatin1, encodeUtf8 } from "@etcd-ts/api";
+import { bytesFromLatin1, encodeUtf8, messageBytes } from "@etcd-ts/api";
 import { encodeMetadata, sizeMetadata } from "@etcd-ts/api/etcdserverpb";
 import { encodeConfChange, sizeConfChange } from "@etcd-ts/api/raftpb";
 import { type Entry, EntryType } from "@etcd-ts/raft";
@@ -155,8 +155,7 @@ function latestRevision(database: Database): number {
 
 async function createLog(env: RestoreEnv, directory: string, cluster: NewCluster): Promise<void> {
   const { members, self, clusterId } = cluster;
-  const metadata = new Uint8Array(sizeMetadata({ nodeId: self.id, clusterId }));
-  encodeMetadata({ nodeId: self.id, clusterId }, metadata, 0);
+  const metadata = messageBytes({ size: sizeMetadata, encode: encodeMetadata }, { nodeId: self.id, clusterId });
   const wal = await Wal.create(env, directory, metadata);
   try {
     const entries = members.map((member, i): Entry => addingEntry(member, i + 1));
@@ -170,8 +169,7 @@ async function createLog(env: RestoreEnv, directory: string, cluster: NewCluster
 
 function addingEntry(member: ClusterMember, index: number): Entry {
   const change = { type: confChangeAddNode, nodeId: member.id, context: encodeUtf8(stringifyMember(member)) } as const;
-  const data = new Uint8Array(sizeConfChange(change));
-  encodeConfChange(change, data, 0);
+  const data = messageBytes({ size: sizeConfChange, encode: encodeConfChange }, change);
   return { type: EntryType.confChange, term: 1, index, data };
 }
 

@@ -5,7 +5,7 @@
  * accepted.
  */
 
-import { isDecodeError } from "@etcd-ts/api";
+import { isDecodeError, messageBytes } from "@etcd-ts/api";
 import { decodeEntry, decodeHardState, encodeHardState, sizeEntry, sizeHardState } from "@etcd-ts/api/raftpb";
 import { decodeSnapshot, encodeSnapshot, sizeSnapshot } from "@etcd-ts/api/walpb";
 import type { ConfState, Entry, HardState } from "@etcd-ts/raft";
@@ -35,9 +35,7 @@ export function readEntry(bytes: Uint8Array): Entry | undefined {
 }
 
 export function hardStateBytes(state: HardState): Uint8Array {
-  const bytes = new Uint8Array(sizeHardState(state));
-  encodeHardState(state, bytes, 0);
-  return bytes;
+  return messageBytes({ size: sizeHardState, encode: encodeHardState }, state);
 }
 
 /** Undefined when `bytes` is no hard state. */
@@ -47,9 +45,7 @@ export function readHardState(bytes: Uint8Array): HardState | undefined {
 }
 
 export function snapshotMarkBytes(mark: SnapshotMark): Uint8Array {
-  const bytes = new Uint8Array(sizeSnapshot(mark));
-  encodeSnapshot(mark, bytes, 0);
-  return bytes;
+  return messageBytes({ size: sizeSnapshot, encode: encodeSnapshot }, mark);
 }
 
 /** Undefined when `bytes` is no mark. */

@@ -5,6 +5,7 @@
  * Source: server/etcdserver/api/v3alarm/alarms.go.
  */
 
+import { messageBytes } from "@etcd-ts/api";
 import {
   type AlarmMember,
   AlarmType,
@@ -80,7 +81,5 @@ export class AlarmStore {
 }
 
 function encodeKey(alarm: AlarmMember): Uint8Array {
-  const key = new Uint8Array(sizeAlarmMember(alarm));
-  encodeAlarmMember(alarm, key, 0);
-  return key;
+  return messageBytes({ size: sizeAlarmMember, encode: encodeAlarmMember }, alarm);
 }

@@ -3,6 +3,7 @@
  * Source: server/storage/schema/lease.go.
  */
 
+import { messageBytes } from "@etcd-ts/api";
 import { decodeLease, encodeLease, type Lease as LeaseRecord, sizeLease } from "@etcd-ts/api/leasepb";
 import { assert } from "../assert.js";
 
@@ -20,9 +21,7 @@ export function leaseRowAfter(key: Uint8Array): Uint8Array {
 }
 
 export function encodeLeaseRow(record: LeaseRecord): Uint8Array {
-  const bytes = new Uint8Array(sizeLease(record));
-  encodeLease(record, bytes, 0);
-  return bytes;
+  return messageBytes({ size: sizeLease, encode: encodeLease }, record);
 }
 
 export function decodeLeaseRow(value: Uint8Array): LeaseRecord {

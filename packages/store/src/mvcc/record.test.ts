@@ -1,3 +1,4 @@
+import { messageBytes } from "@etcd-ts/api";
 import { decodeKeyValue, encodeKeyValue, sizeKeyValue } from "@etcd-ts/api/mvccpb";
 import { expect, test } from "vitest";
 import { bytes, text } from "../testing/store-fixture.js";
@@ -46,8 +47,7 @@ test("a record is what the generated codec writes, and is read back", () => {
         value,
         lease,
       };
-      const expected = new Uint8Array(sizeKeyValue(message));
-      encodeKeyValue(message, expected, 0);
+      const expected = messageBytes({ size: sizeKeyValue, encode: encodeKeyValue }, message);
       expect(record).toEqual(expected);
       expect(sizeRecord(key, value.length, meta)).toBe(record.length);
       expect(sizeChunk(record.length)).toBe(chunk.length);

@@ -3,15 +3,8 @@
  * replay of the log, compactions in slices and hashes are among them.
  */
 
-import { crc32c } from "@etcd-ts/api";
-import {
-  type CompareInit,
-  decodeTxnRequest,
-  encodeTxnRequest,
-  type RequestOpInit,
-  sizeTxnRequest,
-  type TxnRequestInit,
-} from "@etcd-ts/api/etcdserverpb";
+import { crc32c, kv, messageBytes } from "@etcd-ts/api";
+import { type CompareInit, decodeTxnRequest, type RequestOpInit, type TxnRequestInit } from "@etcd-ts/api/etcdserverpb";
 import type { Outcome } from "../apply/outcome.js";
 import type { Pieces } from "../mvcc/pieces.js";
 import { decodeRecord } from "../mvcc/record.js";
@@ -302,9 +295,7 @@ function opInit(op: ModelOp): RequestOpInit {
 }
 
 function encoded(init: TxnRequestInit): Uint8Array {
-  const target = new Uint8Array(sizeTxnRequest(init));
-  encodeTxnRequest(init, target, 0);
-  return target;
+  return messageBytes(kv.txn.request, init);
 }
 
 function describeOutcome(outcome: Outcome): string {

@@ -3,7 +3,7 @@
  * every test also checks the response encoding.
  */
 
-import { bytesFromLatin1, crc32c, latin1FromBytes } from "@etcd-ts/api";
+import { bytesFromLatin1, crc32c, latin1FromBytes, messageBytes } from "@etcd-ts/api";
 import {
   createRangeRequest,
   createTxnRequest,
@@ -279,9 +279,7 @@ export class StoreFixture {
 }
 
 export function encodeEntry(request: InternalRaftRequestInit): Uint8Array {
-  const data = new Uint8Array(sizeInternalRaftRequest(request));
-  encodeInternalRaftRequest(request, data, 0);
-  return data;
+  return messageBytes({ size: sizeInternalRaftRequest, encode: encodeInternalRaftRequest }, request);
 }
 
 /** The previous record in a put's answer, as `key=value`. */

@@ -1,12 +1,11 @@
+import { kv, messageBytes } from "@etcd-ts/api";
 import {
   createDeleteRangeRequest,
   createPutRequest,
   createRangeRequest,
   createTxnRequest,
   decodeTxnRequest,
-  encodeTxnRequest,
   type RequestOpInit,
-  sizeTxnRequest,
   type TxnRequestInit,
 } from "@etcd-ts/api/etcdserverpb";
 import { describe, expect, test } from "vitest";
@@ -23,8 +22,7 @@ const nested = (success: RequestOpInit[], failure: RequestOpInit[] = []): Reques
 });
 
 function check(init: TxnRequestInit, opsMax = 128): string | undefined {
-  const target = new Uint8Array(sizeTxnRequest(init));
-  encodeTxnRequest(init, target, 0);
+  const target = messageBytes(kv.txn.request, init);
   return checkTxn(decodeTxnRequest(target), opsMax);
 }
 

@@ -1,10 +1,9 @@
+import { kv, messageBytes } from "@etcd-ts/api";
 import {
   type CompareInit,
   createTxnRequest,
   decodeTxnRequest,
-  encodeTxnRequest,
   type RequestOpInit,
-  sizeTxnRequest,
   type TxnRequestInit,
 } from "@etcd-ts/api/etcdserverpb";
 import { expect, test } from "vitest";
@@ -70,8 +69,7 @@ test("a transaction that is run at once has the result it has as a task", () => 
 test("what touches more than few single keys is left to the task", () => {
   const store = new StoreFixture();
   const run = (init: TxnRequestInit): unknown => {
-    const target = new Uint8Array(sizeTxnRequest(init));
-    encodeTxnRequest(init, target, 0);
+    const target = messageBytes(kv.txn.request, init);
     const ports = {
       before: store.mvcc.view(),
       leases: { exists: () => false },

@@ -3,13 +3,8 @@
  * generated encoder would, and decodes it.
  */
 
-import { equalBytes, latin1FromBytes } from "@etcd-ts/api";
-import {
-  decodeWatchResponse,
-  encodeWatchResponse,
-  sizeWatchResponse,
-  type WatchResponse,
-} from "@etcd-ts/api/etcdserverpb";
+import { equalBytes, latin1FromBytes, messageBytes, watch } from "@etcd-ts/api";
+import { decodeWatchResponse, type WatchResponse } from "@etcd-ts/api/etcdserverpb";
 import { ResponseHeaders } from "../response-headers.js";
 import type { WatchStream } from "../watch-stream.js";
 
@@ -26,8 +21,7 @@ export function take(stream: WatchStream): WatchResponse | undefined {
     if (target[at] !== 0xaa || target[target.length - 1 - at] !== 0xaa) throw new Error("a response left its place");
   }
   const decoded = decodeWatchResponse(target, margin, target.length - margin);
-  const canonical = new Uint8Array(sizeWatchResponse(decoded));
-  encodeWatchResponse(decoded, canonical, 0);
+  const canonical = messageBytes(watch.watch.response, decoded);
   if (!equalBytes(canonical, target.subarray(margin, target.length - margin))) {
     throw new Error("a response is not encoded as its message would be");
   }
