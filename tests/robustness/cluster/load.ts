@@ -108,6 +108,9 @@ export class Load {
   }
 }
 
+/** That a watch may need, milliseconds. */
+const catchUpMs = 20_000;
+
 /** Keeps the events of a watch, and compares them with what is stored. */
 export class WatchRecord {
   readonly #watcher: Watcher;
@@ -128,10 +131,10 @@ export class WatchRecord {
 
   /** What is wrong with the events so far, once the watch has reached what is stored now. */
   async check(client: EtcdClient): Promise<string[]> {
-    const { kvs } = await client.kv.get(this.#prefix, { prefix: true, timeoutMs: 20_000 });
+    const { kvs, header } = await client.kv.get(this.#prefix, { prefix: true, timeoutMs: 20_000 });
     const stored = kvs.map((kv) => `${kv.modRevision} ${text(kv.key)}`);
     stored.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + catchUpMs;
     while (this.#events.length < stored.length && this.#failure === undefined && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -141,6 +144,9 @@ export class WatchRecord {
     if (new Set(seen).size !== seen.length) wrong.push("the watch delivered an event twice");
     const at = stored.findIndex((event, i) => seen[i] !== event);
     if (at >= 0) wrong.push(`event ${at} of ${stored.length} is ${seen[at]}, stored is ${stored[at]}`);
+    // What a put that was given up has stored meanwhile is newer than what was read.
+    const invented = this.#events.slice(stored.length).find(({ revision }) => revision <= header.revision);
+    if (invented !== undefined) wrong.push(`event ${invented.revision} ${invented.key} is not stored`);
     return wrong;
   }
 
