@@ -21,16 +21,19 @@ export class MeasuredLog implements LogWriter {
     return this.#log.canSaveNow;
   }
 
-  async save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void> {
+  async save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<boolean> {
     const startedAt = this.#clock.now();
-    await this.#log.save(hardState, entries);
-    this.#metrics.walFsyncSeconds.observe((this.#clock.now() - startedAt) / 1000);
+    return this.#observe(startedAt, await this.#log.save(hardState, entries));
   }
 
-  saveNow(hardState: HardState | undefined, entries: readonly Entry[]): void {
+  saveNow(hardState: HardState | undefined, entries: readonly Entry[]): boolean {
     const startedAt = this.#clock.now();
-    this.#log.saveNow(hardState, entries);
-    this.#metrics.walFsyncSeconds.observe((this.#clock.now() - startedAt) / 1000);
+    return this.#observe(startedAt, this.#log.saveNow(hardState, entries));
+  }
+
+  #observe(startedAt: number, synced: boolean): boolean {
+    if (synced) this.#metrics.walFsyncSeconds.observe((this.#clock.now() - startedAt) / 1000);
+    return synced;
   }
 
   saveReceivedSnapshot(mark: SnapshotMetadata): Promise<void> {

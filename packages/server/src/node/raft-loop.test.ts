@@ -29,15 +29,15 @@ function follower() {
     log: storage,
     writer: {
       canSaveNow: false,
-      save: async () => {},
-      saveNow: none,
+      save: async () => true,
+      saveNow: () => true,
       saveReceivedSnapshot: async () => {},
     },
     clock: { now: () => 0, defer: (callback: () => void) => deferred.push(callback) } as Partial<Clock> as Clock,
     logger: { log: none },
     events: {
       ...{ softStateChanged: none, readConfirmed: none, committed: none, snapshotPersisted: none, failed: none },
-      ...{ beforeTurn: none, afterTurn: none, beforeBlocking: none },
+      ...{ beforeTurn: () => 0, afterTurn: none, beforeBlocking: none },
       send: (messages) => sent.push(...messages.map(({ type }) => type)),
       proposalDropped: (key) => dropped.push(key),
     },

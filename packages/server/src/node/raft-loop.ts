@@ -39,6 +39,7 @@ import { assert } from "../assert.js";
 import type { Clock, Logger } from "../env.js";
 import { inLoopBytesMax } from "../wal/wal.js";
 import { DiskStall } from "./disk-stall.js";
+import { WritePlace } from "./write-place.js";
 
 /** The log as raft reads it; the loop appends to it what the WAL has made durable. */
 export interface DurableLog {
@@ -49,12 +50,15 @@ export interface DurableLog {
 
 /** The write-ahead log. */
 export interface LogWriter {
-  /** Persists entries, then the hard state; resolves when what needs it is synced. Rejects once, for good. */
-  save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void>;
+  /**
+   * Persists entries, then the hard state; resolves when what needs it is synced, to false when nothing did. Rejects once,
+   * for good.
+   */
+  save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<boolean>;
   /** Whether `saveNow` may be called. */
   readonly canSaveNow: boolean;
   /** The same within the loop turn, for at most `inLoopBytesMax`. */
-  saveNow(hardState: HardState | undefined, entries: readonly Entry[]): void;
+  saveNow(hardState: HardState | undefined, entries: readonly Entry[]): boolean;
   saveReceivedSnapshot(mark: SnapshotMetadata): Promise<void>;
 }
 
@@ -71,8 +75,8 @@ export interface RaftLoopEvents {
   proposalDropped(key: number, reason: "by raft" | "no leader"): void;
   /** The member cannot go on: its log could not be written, or is not what the cluster relies on. */
   failed(error: Error): void;
-  /** Before each turn's decisions: reads that wait for a round ask for it here. */
-  beforeTurn(): void;
+  /** Before each turn's decisions: reads that wait for a round ask for it here; returns how many. */
+  beforeTurn(): number;
   /** After them: what the turn made ready for clients leaves now. */
   afterTurn(): void;
   /** The turn is about to be held up by the disk: what is ready for clients, reads above all, should not wait for it. */
@@ -111,8 +115,9 @@ export class RaftLoop {
   #stopped = false;
   #softState: SoftState = { lead: none, raftState: RaftState.follower };
   readonly #stall: DiskStall;
-  /** Running average. */
-  #inLoopWriteMs = 0;
+  readonly #place = new WritePlace();
+  /** Of this turn. */
+  #reads = 0;
   /** Set while this member is the only voter: then a write in the loop delays nobody but its own clients. */
   mayWriteInLoop = false;
 
@@ -232,7 +237,7 @@ export class RaftLoop {
     this.#turnPending = false;
     if (this.#stopped) return;
     try {
-      this.#events.beforeTurn();
+      this.#reads = this.#events.beforeTurn();
       this.#flushProposals();
       do {
         while (this.#raft.hasReady()) this.#handle(this.#raft.ready());
@@ -312,16 +317,12 @@ export class RaftLoop {
     const work = this.#takeWork();
     this.#events.beforeBlocking();
     const startedAt = this.#clock.now();
-    this.#writer.saveNow(work.hardState, work.entries);
-    this.#inLoopWriteMs += (this.#clock.now() - startedAt - this.#inLoopWriteMs) * writeAverageWeight;
+    const synced = this.#writer.saveNow(work.hardState, work.entries);
+    if (synced) this.#place.measured(this.#clock.now() - startedAt);
     this.#finishWrite(work);
     return true;
   }
 
-  /**
-   * In the loop a write saves the way to another thread and back; but while it lasts, nothing is read from clients. So it
-   * is done there while the disk is fast, and for the few entries of clients who wait for each other anyway.
-   */
   #isLoopTheBetterPlace(): boolean {
     let bytes = 0;
     let count = 0;
@@ -331,7 +332,7 @@ export class RaftLoop {
       for (const entry of message.entries) bytes += (entry.data?.length ?? 0) + framingBytesMax;
     }
     if (bytes > inLoopBytesMax) return false;
-    return count <= fewEntries || this.#inLoopWriteMs < fastWriteMs;
+    return this.#place.isLoop({ entries: count, reads: this.#reads });
   }
 
   #startWrite(): void {
@@ -403,11 +404,6 @@ function isRequest({ type }: Message): boolean {
 
 /** Framing adds less than this to an entry's data. */
 const framingBytesMax = 64;
-const fewEntries = 4;
-/** A disk that takes longer is slow. */
-const fastWriteMs = 0.8;
-/** Of the newest write in the running average. */
-const writeAverageWeight = 0.05;
 
 /** `later` replaces what `earlier` holds at and above the index where `later` begins. */
 function joinEntries(earlier: readonly Entry[], later: readonly Entry[]): readonly Entry[] {

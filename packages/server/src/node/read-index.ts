@@ -72,13 +72,15 @@ export class ReadIndexLoop {
     return this.#round === undefined && this.#next.length > 0;
   }
 
-  startRound(): void {
-    if (!this.wantsRound) return;
+  /** Returns how many readers the round has; 0 without one. */
+  startRound(): number {
+    if (!this.wantsRound) return 0;
     const readers = this.#next;
     this.#next = [];
     const now = this.#ports.clock.now();
     this.#round = { readers, ids: new Set(), startedAt: now, askedAt: now };
     this.#ask(this.#round);
+    return readers.length;
   }
 
   /** Raft's answer. `context` is the one given to `requestReadIndex`. */

@@ -139,11 +139,21 @@ describe("a log", () => {
       await wal.close();
     }));
 
+  test("a commit index alone is written with the next entries", () =>
+    withDirectory(async (root) => {
+      const env = testEnv();
+      const wal = await Wal.create(env, `${root}/wal`, metadata);
+      expect(await wal.save(state(0), [entry(1, 1, 50)])).toBe(true);
+      expect(wal.saveNow(state(1), [])).toBe(false);
+      expect(await wal.save(state(1), [])).toBe(false);
+      await wal.close();
+    }));
+
   test("groups saves that are made during a sync", () =>
     withDirectory(async (root) => {
       const env = testEnv();
       const wal = await Wal.create(env, `${root}/wal`, metadata, { segmentSizeBytes: 2000 });
-      const saves: Promise<void>[] = [];
+      const saves: Promise<boolean>[] = [];
       for (let i = 1; i <= 100; i++) saves.push(wal.save(state(i - 1), [entry(i, 1, 50)]));
       await Promise.all(saves);
       await wal.close();

@@ -214,12 +214,14 @@ export class Wal {
 
   /**
    * Persists entries, then the hard state. Resolves when all that must survive a crash is synced. Entries are copied at
-   * once. Calls need not wait for each other.
+   * once. Calls need not wait for each other. False when nothing had to be written: a commit index alone waits for the
+   * next write.
    */
-  async save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void> {
+  async save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<boolean> {
     this.#check();
-    if (!this.#frame(hardState, entries)) return;
+    if (!this.#frame(hardState, entries)) return false;
     await this.#flushFramed();
+    return true;
   }
 
   /** Whether `saveNow` can be called: nothing is being written and the segment is not full. */
@@ -229,9 +231,9 @@ export class Wal {
   }
 
   /** As `save`, within the loop turn: blocks until synced. At most `inLoopBytesMax` framed bytes. */
-  saveNow(hardState: HardState | undefined, entries: readonly Entry[]): void {
+  saveNow(hardState: HardState | undefined, entries: readonly Entry[]): boolean {
     this.#check();
-    if (!this.#frame(hardState, entries)) return;
+    if (!this.#frame(hardState, entries)) return false;
     this.#endPiece();
     this.#markDue = true;
     try {
@@ -240,6 +242,7 @@ export class Wal {
       throw this.#fail(error);
     }
     this.#prepareSpare();
+    return true;
   }
 
   /** Records that the backend holds the state at `mark`; synced. `confState` must be given for index > 0. */
