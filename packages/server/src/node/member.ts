@@ -8,7 +8,7 @@
 import { bytesFromLatin1, decodeUtf8, type InternalField, limits, type Reason } from "@etcd-ts/api";
 import { AlarmType } from "@etcd-ts/api/etcdserverpb";
 import type { ServerCall } from "@etcd-ts/grpc";
-import { type ConfChange, isLocalTarget, type MemoryStorage, type Message, type Status } from "@etcd-ts/raft";
+import { type ConfChange, isLocalTarget, type MemoryStorage, type Message, none, type Status } from "@etcd-ts/raft";
 import {
   type AlarmStore,
   type Connections,
@@ -207,6 +207,7 @@ export class Member {
       overloaded: () => {
         parts.metrics.proposalsFailed++;
       },
+      takesConfChanges: () => this.#takesConfChanges,
       timeoutReason: (startedAt) => this.#leadership.timeoutReason(startedAt),
     });
     this.#ownRequests = new OwnRequests(parts.memberId, this.#proposals);
@@ -598,6 +599,15 @@ export class Member {
     if (this.mvcc.compactionPending) this.#background.compact();
     this.images.abort();
     return previous;
+  }
+
+  /**
+   * A new leader takes none before it has applied what came before its term: raft puts an empty entry in place of it, and
+   * its client would wait in vain.
+   */
+  get #takesConfChanges(): boolean {
+    const { softState, hardState } = this.#parts.raft.basicStatus();
+    return softState.lead !== none && hardState.term === this.appliedTerm;
   }
 
   /** The only voter needs not wait for anybody's heartbeats before it stands for election. */

@@ -33,6 +33,8 @@ export interface ProposalPorts {
   applyLag(): number;
   /** A proposal was refused because too many are under way. */
   overloaded(): void;
+  /** Whether the leader, if there is one, can be expected to take a configuration change. */
+  takesConfChanges(): boolean;
   /** Why a proposal that raft has taken had no result in time. */
   timeoutReason(startedAt: number): Refusal;
 }
@@ -44,10 +46,17 @@ const waitingMax = 20_000;
 const confChangesMax = 16;
 const slabBytes = 256 * 1024;
 
+interface PendingConfChange {
+  readonly key: number;
+  readonly change: ConfChange;
+}
+
 export class Proposals {
   readonly #ports: ProposalPorts;
   readonly #waiting = new Waiters<ProposalOutcome>(waitingMax);
   readonly #confChanges = new Waiters<ConfChangeOutcome>(confChangesMax);
+  /** Those of `#confChanges` that raft has not seen. */
+  #pendingConfChanges: PendingConfChange[] = [];
   readonly #slab = new SlabAllocator(slabBytes);
   #stopped = false;
 
@@ -78,18 +87,31 @@ export class Proposals {
     loop.propose(data, suffix);
   }
 
-  /** Proposes a configuration change and waits until it is in force, or for good: returns a function that gives up. */
+  /**
+   * Proposes a configuration change, as soon as there is a leader that takes it, and waits until it is in force, or for
+   * good: returns a function that gives up.
+   */
   proposeConfChange(change: Omit<ConfChange, "id">, done: (outcome: ConfChangeOutcome) => void): () => void {
     const { loop, ids, clock } = this.#ports;
     if (loop.isSuspended || this.#confChanges.full) {
       done({ kind: "refused", reason: loop.isSuspended ? "noLeader" : "requestTooManyRequests" });
       return () => {};
     }
-    const suffix = ids.nextSuffix();
-    this.#confChanges.add(suffix, { startedAt: clock.now(), done });
-    const refusal = loop.proposeConfChange({ ...change, id: ids.full(suffix) });
-    if (refusal !== undefined) this.#confChanges.settle(suffix, { kind: "refused", reason: proposalDropped });
-    return () => this.#confChanges.forget(suffix);
+    const key = ids.nextSuffix();
+    this.#confChanges.add(key, { startedAt: clock.now(), done });
+    this.#pendingConfChanges.push({ key, change: { ...change, id: ids.full(key) } });
+    if (this.#pendingConfChanges.length === 1) this.#handOverConfChange();
+    return () => {
+      this.#confChanges.forget(key);
+      this.#pendingConfChanges = this.#pendingConfChanges.filter((pending) => pending.key !== key);
+    };
+  }
+
+  /** One at a time: until that one is applied, raft puts an empty entry in place of another. */
+  #handOverConfChange(): void {
+    const [first] = this.#pendingConfChanges;
+    if (first === undefined || !this.#ports.takesConfChanges()) return;
+    if (this.#ports.loop.proposeConfChange(first.change) === undefined) this.#pendingConfChanges.shift();
   }
 
   /** Whether somebody here waits for the request with this id. */
@@ -118,6 +140,12 @@ export class Proposals {
   /** To be called at every tick. */
   tick(now: number): void {
     const { loop, timeoutMs } = this.#ports;
+    if (loop.isSuspended) {
+      for (const { key } of this.#pendingConfChanges.splice(0)) {
+        this.#confChanges.settle(key, { kind: "refused", reason: "noLeader" });
+      }
+    }
+    this.#handOverConfChange();
     this.#waiting.expire(now - timeoutMs, (key, { startedAt }) => ({
       kind: "failed",
       refusal: loop.withdraw(key) ? deadlineExceeded : this.#ports.timeoutReason(startedAt),
@@ -127,6 +155,7 @@ export class Proposals {
   /** Whoever waits, and whoever comes, gets "server stopped". */
   stop(): void {
     this.#stopped = true;
+    this.#pendingConfChanges = [];
     this.#waiting.settleAll(() => ({ kind: "failed", refusal: "stopped" }));
     this.#confChanges.settleAll(() => ({ kind: "refused", reason: "stopped" }));
   }
