@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 export interface ShimOptions {
   /** Directory to watch; exists. */
@@ -39,10 +39,11 @@ export function shimEnvironment(options: ShimOptions): Record<string, string> {
 }
 
 /** The repository's root, whether this runs from sources or from build/. */
-export const repository: string = execFileSync("git", ["rev-parse", "--show-toplevel"], {
-  cwd: import.meta.dirname,
-  encoding: "utf8",
-}).trim();
+export const repository: string = rootAbove(import.meta.dirname);
+
+function rootAbove(directory: string): string {
+  return existsSync(join(directory, "package-lock.json")) ? directory : rootAbove(dirname(directory));
+}
 
 /** What is wrong with a disk: syncs that do not return, take longer, or writes that find no room. */
 export type DiskFault = "hold" | `slow ${number}` | "full";
