@@ -1,6 +1,7 @@
-import { createMessage, MemoryStorage, MessageType, noLimit, RawNode } from "@etcd-ts/raft";
+import { createMessage, EntryType, MemoryStorage, MessageType, noLimit, RawNode } from "@etcd-ts/raft";
 import { expect, test } from "vitest";
 import type { Clock } from "../env.js";
+import { writeBytesMax } from "./append-work.js";
 import { RaftLoop } from "./raft-loop.js";
 
 const electionTick = 10;
@@ -23,13 +24,17 @@ function follower() {
   const deferred: (() => void)[] = [];
   const sent: MessageType[] = [];
   const dropped: number[] = [];
+  const writes: number[] = [];
   const none = () => {};
   const loop = new RaftLoop({
     raft,
     log: storage,
     writer: {
       canSaveNow: false,
-      save: async () => true,
+      save: async (_, entries) => {
+        writes.push(entries.reduce((sum, { data }) => sum + (data?.length ?? 0), 0));
+        return true;
+      },
       saveNow: () => true,
       saveReceivedSnapshot: async () => {},
     },
@@ -51,7 +56,7 @@ function follower() {
     loop.step(createMessage({ type: MessageType.heartbeat, from: 2n, to: 1n, term: 1 }));
     turn();
   };
-  return { loop, turn, heartbeat, sent, dropped };
+  return { loop, turn, heartbeat, sent, dropped, writes };
 }
 
 test("a proposal of the turn in which a leader is given up waits for the next leader", () => {
@@ -67,4 +72,24 @@ test("a proposal of the turn in which a leader is given up waits for the next le
   expect(loop.softState.lead).toBe(2n);
   expect([dropped, loop.pendingProposals]).toEqual([[], 0]);
   expect(sent).toContain(MessageType.prop);
+});
+
+test("what comes in during a write becomes writes of limited size, and is acknowledged when all of them are done", async () => {
+  const { loop, turn, heartbeat, sent, writes } = follower();
+  heartbeat();
+  const data = new Uint8Array(writeBytesMax / 4);
+  const count = 40;
+  for (let i = 0; i < count; i++) {
+    const entries = [{ type: EntryType.normal, term: 1, index: 2 + i, data }];
+    loop.step(createMessage({ type: MessageType.app, from: 2n, to: 1n, term: 1, logTerm: 1, index: 1 + i, entries }));
+    // Half of them in one turn, and so in one message to the log.
+    if (i > count / 2) turn();
+  }
+  for (let i = 0; i < count; i++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    turn();
+  }
+  expect(Math.max(...writes)).toBeLessThanOrEqual(writeBytesMax);
+  expect(writes.reduce((sum, size) => sum + size, 0)).toBe(count * data.length);
+  expect(sent.filter((type) => type === MessageType.appResp)).toHaveLength(count);
 });

@@ -5,9 +5,9 @@
  *
  * Raft runs with asynchronous storage writes: what must be durable before it is said (votes, append answers, this
  * member's own acknowledgement) travels as the `responses` of a write and is delivered when that write is synced, while
- * heartbeats and appends to followers go out meanwhile. One write is under way at a time; everything that comes in
- * during it becomes the next one. So a slow disk makes batches larger and never delays a tick; what happens when it hangs is
- * told in disk-stall.ts.
+ * heartbeats and appends to followers go out meanwhile. One write is under way at a time; what comes in during it
+ * becomes the next one, up to a limit. So a slow disk makes batches larger and never delays a tick; what happens when it
+ * hangs is told in disk-stall.ts.
  *
  * Nothing here decides; order is what it guarantees:
  * 1. a batch's entries are in the WAL, synced, and in `log` before its responses are delivered;
@@ -38,6 +38,7 @@ import {
 import { assert } from "../assert.js";
 import type { Clock, Logger } from "../env.js";
 import { inLoopBytesMax } from "../wal/wal.js";
+import { type AppendWork, takeAppendWork, writesOf, writtenBytes } from "./append-work.js";
 import { DiskStall } from "./disk-stall.js";
 import { WritePlace } from "./write-place.js";
 
@@ -314,7 +315,7 @@ export class RaftLoop {
   #writeInLoop(): boolean {
     if (!this.mayWriteInLoop || this.#writing || this.#appendWork.length === 0) return false;
     if (!this.#writer.canSaveNow || !this.#isLoopTheBetterPlace()) return false;
-    const work = this.#takeWork();
+    const work = takeAppendWork(this.#appendWork);
     this.#events.beforeBlocking();
     const startedAt = this.#clock.now();
     const synced = this.#writer.saveNow(work.hardState, work.entries);
@@ -329,7 +330,7 @@ export class RaftLoop {
     for (const message of this.#appendWork) {
       if (message.snapshot !== undefined) return false;
       count += message.entries.length;
-      for (const entry of message.entries) bytes += (entry.data?.length ?? 0) + framingBytesMax;
+      for (const entry of message.entries) bytes += writtenBytes(entry);
     }
     if (bytes > inLoopBytesMax) return false;
     return this.#place.isLoop({ entries: count, reads: this.#reads });
@@ -339,7 +340,7 @@ export class RaftLoop {
     if (this.#writing || this.#appendWork.length === 0) return;
     this.#writing = true;
     this.#stall.writeBegan();
-    const work = this.#takeWork();
+    const work = takeAppendWork(this.#appendWork);
     this.#write(work).then(
       () => {
         this.#writing = false;
@@ -353,7 +354,10 @@ export class RaftLoop {
 
   async #write(work: AppendWork): Promise<void> {
     if (work.snapshot !== undefined) await this.#writer.saveReceivedSnapshot(work.snapshot.metadata);
-    await this.#writer.save(work.hardState, work.entries);
+    for (const { hardState, entries } of writesOf(work)) {
+      this.#stall.writeBegan();
+      await this.#writer.save(hardState, entries);
+    }
     this.#stall.writeEnded();
     const snapshot = work.snapshot;
     if (snapshot === undefined || this.#stopped) return;
@@ -367,22 +371,6 @@ export class RaftLoop {
     for (const message of work.messages) this.#deliver(message.responses);
   }
 
-  /** Joins the waiting writes into one; a snapshot is written alone, with what came with it. */
-  #takeWork(): AppendWork {
-    const withSnapshot = this.#appendWork.findIndex((message) => message.snapshot !== undefined);
-    const count = withSnapshot < 0 ? this.#appendWork.length : Math.max(withSnapshot, 1);
-    const messages = this.#appendWork.splice(0, count);
-    let hardState: HardState | undefined;
-    let entries: readonly Entry[] = [];
-    for (const message of messages) {
-      if (message.term !== 0 || message.vote !== none || message.commit !== 0) {
-        hardState = { term: message.term, vote: message.vote, commit: message.commit };
-      }
-      entries = entries.length === 0 ? message.entries : joinEntries(entries, message.entries);
-    }
-    return { messages, hardState, entries, snapshot: messages[0]?.snapshot };
-  }
-
   #fail(error: Error): void {
     if (this.#stopped) return;
     this.stop();
@@ -390,26 +378,7 @@ export class RaftLoop {
   }
 }
 
-interface AppendWork {
-  readonly messages: readonly Message[];
-  readonly hardState: HardState | undefined;
-  readonly entries: readonly Entry[];
-  readonly snapshot: Snapshot | undefined;
-}
-
 /** What members ask of a leader. */
 function isRequest({ type }: Message): boolean {
   return type === MessageType.prop || type === MessageType.readIndex;
-}
-
-/** Framing adds less than this to an entry's data. */
-const framingBytesMax = 64;
-
-/** `later` replaces what `earlier` holds at and above the index where `later` begins. */
-function joinEntries(earlier: readonly Entry[], later: readonly Entry[]): readonly Entry[] {
-  const first = later[0];
-  if (first === undefined) return earlier;
-  let kept = earlier.length;
-  while (kept > 0 && (earlier[kept - 1]?.index ?? 0) >= first.index) kept--;
-  return [...earlier.slice(0, kept), ...later];
 }

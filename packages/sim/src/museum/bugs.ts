@@ -54,8 +54,9 @@ export const bugs: readonly Bug[] = [
     name: "write-finished-early",
     history: "etcd 14370: the answers of a write leave when it begins instead of when it is synced",
     file: "server/dist/node/raft-loop.js",
-    find: "const work = this.#takeWork();\n        this.#write(work).then(() => {",
-    replace: "const work = this.#takeWork();\n        this.#finishWrite(work);\n        this.#write(work).then(() => {",
+    find: "const work = takeAppendWork(this.#appendWork);\n        this.#write(work).then(() => {",
+    replace:
+      "const work = takeAppendWork(this.#appendWork);\n        this.#finishWrite(work);\n        this.#write(work).then(() => {",
     replay: {
       seed: 2,
       overrides: { ...small, faults: ["power-loss", "disk-slow"], leaderChance: 0.3, faultIntervalMs: 300 },
