@@ -19,6 +19,7 @@ import { serverLimits } from "@etcd-ts/grpc";
 import { ChunkPool, grpcServices, ServerConnection, TimerWheel } from "@etcd-ts/grpc/internal";
 import { startEtcd } from "@etcd-ts/server";
 import { countCalls, HealthService, type Member, MemberMetrics, memberServices } from "@etcd-ts/server/internal";
+import { Budget, runToEnd } from "@etcd-ts/store";
 import { Flag, FrameType, FrameWriter, preface, SettingsId, windowMax } from "./generator/frames.js";
 import { HpackEncoder } from "./generator/hpack.js";
 import { benchmarkKeys } from "./generator/key-space.js";
@@ -272,8 +273,8 @@ function keepAliveRow(clients: readonly MemoryClient[], member: Member): Row {
       for (let i = 0; i < streamsPerConnection; i++) client.open(LeasePath.grant, grant);
       client.flush();
     }
-    while (member.lessor.list().length < clients.length * streamsPerConnection) await turn();
-    const leases = [...member.lessor.list()];
+    while (member.lessor.count < clients.length * streamsPerConnection) await turn();
+    const leases = runToEnd(member.lessor.listTask(new Budget(Number.POSITIVE_INFINITY)));
     for (const client of clients) {
       for (let i = 0; i < streamsPerConnection; i++) {
         const lease = leases.pop() ?? 0n;

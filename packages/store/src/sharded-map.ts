@@ -57,6 +57,13 @@ export class ShardedMap<Key, Value> {
     return list;
   }
 
+  /** A copy of all values; quicker than `values`. */
+  valueList(): Value[] {
+    const list: Value[] = [];
+    for (const shard of this.#shards) for (const value of shard.values()) list.push(value);
+    return list;
+  }
+
   *values(): Generator<Value> {
     for (const shard of this.#shards) yield* shard.values();
   }

@@ -7,6 +7,7 @@ import type { Member } from "../node/member.js";
 import { deadlineExceeded } from "../node/refusal.js";
 import { decodeRequest, sendWith, unary } from "./method.js";
 import { refuseProposal } from "./proposal.js";
+import { respondList } from "./respond-list.js";
 import { refuse } from "./status.js";
 
 /** Keepalives of one stream that wait for their answer; more stop the reading of the stream. */
@@ -37,16 +38,23 @@ export function leaseServices(member: Member): ServiceTable {
         const header = member.headerFields(member.mvcc.currentRevision());
         if (!("refusal" in result)) {
           const { ttl, grantedTtl } = result;
-          return respond({ header, id: request.id, ttl, grantedTtl, keys: result.keys.map(bytesFromLatin1) });
+          return respondList(member.clock, call, lease.leaseTimeToLive.response, {
+            head: { header, id: request.id, ttl, grantedTtl },
+            items: result.keys,
+            partOf: (keys) => ({ keys: keys.map(bytesFromLatin1) }),
+          });
         }
         if (result.refusal !== "leaseNotFound") return refuse(call, result.refusal);
         respond({ header, id: request.id, ttl: -1 });
       });
     }),
 
-    unary(lease.leaseLeases, (_call, _request, respond) => {
-      const header = member.headerFields(member.mvcc.currentRevision());
-      respond({ header, leases: member.lessor.list().map((id) => ({ id })) });
+    unary(lease.leaseLeases, (call) => {
+      respondList(member.clock, call, lease.leaseLeases.response, {
+        head: { header: member.headerFields(member.mvcc.currentRevision()) },
+        items: (budget) => member.lessor.listTask(budget),
+        partOf: (ids) => ({ leases: ids.map((id) => ({ id })) }),
+      });
     }),
 
     [lease.leaseKeepAlive.path, { kind: "stream", open: (call) => keepAlive(member, call) }],

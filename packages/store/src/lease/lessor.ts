@@ -21,7 +21,7 @@ import { limits, type Reason } from "@etcd-ts/api";
 import { assert } from "../assert.js";
 import type { Backend } from "../backend.js";
 import { DeadlineHeap } from "../deadline-heap.js";
-import type { Budget, Task } from "../mvcc/budget.js";
+import { type Budget, sortTask, type Task } from "../mvcc/budget.js";
 import { ShardedMap, shardOfId, shardOfKey } from "../sharded-map.js";
 import { ExpirySpread } from "./expiry-spread.js";
 import {
@@ -302,12 +302,19 @@ export class Lessor {
     return { kind: "found", ttl: Math.trunc((lease.expiryMs - nowMs) / 1000) + 0, grantedTtl: lease.ttl };
   }
 
-  /** Ids of all leases, the one that expires first at the front; in no particular order where none expires. */
-  list(): bigint[] {
-    while (this.promotionStep());
-    const leases = [...this.#leases.values()];
-    if (this.#promotion !== undefined) leases.sort((left, right) => left.expiryMs - right.expiryMs);
-    return leases.map((lease) => lease.id);
+  /**
+   * Ids of all leases, the one that expires first at the front; in no particular order where none expires. What is granted,
+   * renewed or revoked between two slices may show or not.
+   */
+  *listTask(budget: Budget): Task<bigint[]> {
+    while (this.promotionStep()) {
+      budget.left -= promotionStepCount;
+      if (budget.spent) yield;
+    }
+    const leases = this.#leases.valueList();
+    if (this.#promotion === undefined) return leases.map((lease) => lease.id);
+    const sorted = yield* sortTask(leases, (left, right) => left.expiryMs - right.expiryMs, budget);
+    return sorted.map((lease) => lease.id);
   }
 
   /**
