@@ -22,7 +22,7 @@ async function corrupt(member: ClusterMember): Promise<void> {
   const backend = new BufferedBackend({
     clock: env.clock,
     digest: env.digest,
-    database: env.openDatabase(directory),
+    database: await env.openDatabase(directory),
     onFailure: (error) => {
       throw error;
     },

@@ -170,7 +170,7 @@ test.each([
     await member.stop();
     const env = createNodeEnv({ logLevel: "error" });
     const live = await currentDatabase(env.disk, join(member.dataDirectory, "member"));
-    const database = env.openDatabase(live ?? "");
+    const database = await env.openDatabase(live ?? "");
     const onFailure = (failure: Error): never => {
       throw failure;
     };

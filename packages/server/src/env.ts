@@ -204,8 +204,8 @@ export interface Env {
   readonly clock: Clock;
   readonly random: Random;
   readonly disk: Disk;
-  /** Opens the database in a directory, made if missing. Throws `DiskError`. */
-  openDatabase(directory: string, options?: DatabaseOptions): Database;
+  /** Opens the database in a directory, made if missing. Rejects with `DiskError`. */
+  openDatabase(directory: string, options?: DatabaseOptions): Promise<Database>;
   readonly network: Network;
   readonly dns: Dns;
   readonly digest: Digest;

@@ -67,7 +67,7 @@ export function createSimEnv(options: SimEnvOptions): Env {
         if (directory === path || directory.startsWith(`${path}/`)) machine.databases.delete(directory);
       }
     }),
-    openDatabase: (directory) => {
+    openDatabase: async (directory) => {
       let content = machine.databases.get(directory);
       if (content === undefined) {
         content = new DatabaseContent();

@@ -66,13 +66,13 @@ await wal.close();
 await backend.close();
 
 /** As a member does: a new database is switched to when it is complete. */
-async function openDatabase(): Promise<ReturnType<typeof env.openDatabase>> {
+async function openDatabase(): ReturnType<typeof env.openDatabase> {
   await removeStrays(env.disk, directory);
   const current = await currentDatabase(env.disk, directory);
   if (current !== undefined) return env.openDatabase(current);
   const made = await nextDatabase(env.disk, directory);
   await env.disk.makeDirectory(made);
-  const database = env.openDatabase(made);
+  const database = await env.openDatabase(made);
   await switchDatabase(env.disk, directory, made);
   return database;
 }

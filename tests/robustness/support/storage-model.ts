@@ -60,7 +60,7 @@ export async function checkStorage(
       : new BufferedBackend({
           clock: env.clock,
           digest: env.digest,
-          database: env.openDatabase(database),
+          database: await env.openDatabase(database),
           onFailure: (error) => {
             throw error;
           },

@@ -16,7 +16,7 @@ export function memoryEnv(env: Env): Env {
   return {
     ...env,
     disk: new MemoryDisk({ forgets: (path) => segmentFile.test(path) }),
-    openDatabase: () => new MemoryDatabase(pause),
+    openDatabase: () => Promise.resolve(new MemoryDatabase(pause)),
   };
 }
 

@@ -267,7 +267,7 @@ async function openLiveDatabase(env: Env, memberDirectory: string, walDirectory:
   if (current !== undefined) return env.openDatabase(current);
   const directory = await nextDatabase(disk, memberDirectory);
   await disk.makeDirectory(directory);
-  const database = env.openDatabase(directory);
+  const database = await env.openDatabase(directory);
   await importGoDatabase(env, { memberDirectory, walDirectory, database });
   await switchDatabase(disk, memberDirectory, directory);
   return database;

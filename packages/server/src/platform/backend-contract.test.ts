@@ -14,12 +14,12 @@ import { openLmdbDatabase } from "./lmdb-database.js";
 /** Nothing is committed unless the contract asks for it. */
 const timelessClock: Clock = { ...nodeClock, setTimer: () => ({ cancel: () => undefined }) };
 
-backendContract("LMDB", () => {
+backendContract("LMDB", async () => {
   const directory = mkdtempSync(join(tmpdir(), "etcd-ts-contract-"));
   let database: Database;
   let backend: BufferedBackend;
-  const open = (): BufferedBackend => {
-    database = openLmdbDatabase(directory);
+  const open = async (): Promise<BufferedBackend> => {
+    database = await openLmdbDatabase(directory);
     backend = new BufferedBackend({
       clock: timelessClock,
       digest: nodeDigest,
@@ -31,7 +31,7 @@ backendContract("LMDB", () => {
     return backend;
   };
   return {
-    backend: open(),
+    backend: await open(),
     commit: async () => {
       backend.requestCommit();
       const index = backend.get("meta", new TextEncoder().encode("consistent_index"));

@@ -8,15 +8,15 @@ import { nodeClock } from "./clock.js";
 import { nodeDigest } from "./digest.js";
 import { openLmdbDatabase } from "./lmdb-database.js";
 
-async function withBackend(use: (open: () => BufferedBackend) => Promise<void>): Promise<void> {
+async function withBackend(use: (open: () => Promise<BufferedBackend>) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "etcd-ts-lmdb-"));
   try {
     await use(
-      () =>
+      async () =>
         new BufferedBackend({
           clock: nodeClock,
           digest: nodeDigest,
-          database: openLmdbDatabase(directory),
+          database: await openLmdbDatabase(directory),
           onFailure: (error) => {
             throw error;
           },
@@ -31,7 +31,7 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 test("what is sealed is there after reopening, with its index", () =>
   withBackend(async (open) => {
-    const first = open();
+    const first = await open();
     first.putRecord(2, 0, false, bytes("a"));
     first.putRecord(3, 0, true, bytes("b"));
     first.put("lease", bytes("l"), bytes("1"));
@@ -43,7 +43,7 @@ test("what is sealed is there after reopening, with its index", () =>
     first.deleteRecord(2, 0, false);
     first.sealEntry(8, 3);
     await first.close();
-    const second = open();
+    const second = await open();
     expect(second.durableIndex).toBe(8);
     expect(second.getRecord(2, 0)).toBeUndefined();
     expect(second.get("lease", bytes("l"))).toEqual(bytes("1"));
@@ -61,14 +61,14 @@ test("what is sealed is there after reopening, with its index", () =>
 
 test("an entry that is not sealed does not reach the disk", () =>
   withBackend(async (open) => {
-    const first = open();
+    const first = await open();
     first.put("auth", bytes("k"), bytes("1"));
     first.sealEntry(1, 1);
     await first.whenDurable(1);
     first.put("auth", bytes("k"), bytes("2"));
     first.requestCommit();
     await first.close();
-    const second = open();
+    const second = await open();
     expect(second.get("auth", bytes("k"))).toEqual(bytes("1"));
     expect(second.durableIndex).toBe(1);
     await second.close();
@@ -76,7 +76,7 @@ test("an entry that is not sealed does not reach the disk", () =>
 
 test("keys longer than the database takes are found and scanned in order", () =>
   withBackend(async (open) => {
-    const first = open();
+    const first = await open();
     const long = (last: number): Uint8Array => new Uint8Array(5000).fill(97).fill(last, 4999);
     first.put("authUsers", long(99), bytes("c"));
     first.put("authUsers", long(98), bytes("b"));
@@ -87,7 +87,7 @@ test("keys longer than the database takes are found and scanned in order", () =>
     first.delete("authUsers", long(98));
     first.sealEntry(2, 1);
     await first.close();
-    const second = open();
+    const second = await open();
     expect(second.get("authUsers", long(99))).toEqual(bytes("c"));
     expect(second.get("authUsers", long(98))).toBeUndefined();
     const values: string[] = [];
@@ -98,7 +98,7 @@ test("keys longer than the database takes are found and scanned in order", () =>
 
 test("a pinned read keeps seeing what it saw, however much is committed and reset", () =>
   withBackend(async (open) => {
-    const backend = open();
+    const backend = await open();
     for (let i = 0; i < 50; i++) backend.put("lease", bytes(`l${String(i).padStart(2, "0")}`), bytes("old"));
     backend.sealEntry(1, 1);
     const pinned = await backend.pinDurable(1);

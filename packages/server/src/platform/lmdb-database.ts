@@ -6,7 +6,8 @@
  * iterator outlives `scan`, as an open one would keep its own.
  */
 
-import { closeSync, existsSync, fsyncSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { open as openFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -56,24 +57,25 @@ const rawKeyEncoder = {
 
 const tableOptions: RootDatabaseOptions = { keyEncoder: rawKeyEncoder, encoder: rawEncoder };
 
-export function openLmdbDatabase(directory: string, options: DatabaseOptions = {}): Database {
+/** What is slow about it, writing and syncing, is done off the loop. */
+export async function openLmdbDatabase(directory: string, options: DatabaseOptions = {}): Promise<Database> {
   const mapSize = options.mapSizeBytes ?? mapSizeBytes;
   try {
-    if (!existsSync(join(directory, dataFile))) probeSpace(join(directory, probeFile));
+    if (!existsSync(join(directory, dataFile))) await probeSpace(join(directory, probeFile));
     // `noSubdir`: a name with a dot would be taken for a file.
     const root = open<RawValue, Uint8Array>(directory, { ...tableOptions, noSubdir: false, maxDbs, mapSize });
     const tables = tableNames.map((name) => root.openDB<RawValue, Uint8Array>(name, tableOptions));
-    syncFile(join(directory, dataFile));
+    await syncFile(join(directory, dataFile));
     return new LmdbDatabase(directory, mapSize, root, tables);
   } catch (error) {
-    throw databaseError("open", directory, reasonOf(directory, error));
+    throw databaseError("open", directory, await reasonOf(directory, error));
   }
 }
 
 /** LMDB's own reason says what could not be done next; that the disk takes nothing more explains it better. */
-function reasonOf(directory: string, error: unknown): unknown {
+async function reasonOf(directory: string, error: unknown): Promise<unknown> {
   try {
-    probeSpace(join(directory, probeFile));
+    await probeSpace(join(directory, probeFile));
     return error;
   } catch (diskError) {
     return diskError;
@@ -81,22 +83,27 @@ function reasonOf(directory: string, error: unknown): unknown {
 }
 
 /** lmdb-js crashes the process when a full disk does not take the first pages of a new file. */
-function probeSpace(path: string): void {
+async function probeSpace(path: string): Promise<void> {
   try {
-    writeFileSync(path, new Uint8Array(probeBytes), { mode: 0o600 });
-    syncFile(path);
+    const file = await openFile(path, "w", 0o600);
+    try {
+      await file.writeFile(new Uint8Array(probeBytes));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
   } finally {
-    rmSync(path, { force: true });
+    await rm(path, { force: true });
   }
 }
 
 /** lmdb-js makes a file and its tables without a sync. */
-function syncFile(path: string): void {
-  const fd = openSync(path, "r+");
+async function syncFile(path: string): Promise<void> {
+  const file = await openFile(path, "r+");
   try {
-    fsyncSync(fd);
+    await file.sync();
   } finally {
-    closeSync(fd);
+    await file.close();
   }
 }
 

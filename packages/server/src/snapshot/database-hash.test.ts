@@ -13,12 +13,12 @@ const bytes = bytesFromLatin1;
 let directory: string;
 let backend: BufferedBackend;
 
-beforeEach(() => {
+beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "etcd-ts-hash-"));
   const onFailure = (error: Error): never => {
     throw error;
   };
-  const database = env.openDatabase(directory);
+  const database = await env.openDatabase(directory);
   backend = new BufferedBackend({ clock: env.clock, digest: env.digest, database, onFailure });
   for (let main = 2; main < 3000; main++) backend.putRecord(main, 0, main % 7 === 0, bytes(`value ${main}`));
   backend.put("authUsers", bytes("u".repeat(3000)), bytes("a name too long for the database"));

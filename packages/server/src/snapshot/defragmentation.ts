@@ -63,7 +63,7 @@ export class Defragmentation {
     const previous = await currentDatabase(disk, this.#member);
     const directory = await nextDatabase(disk, this.#member);
     await disk.makeDirectory(directory);
-    const copy = openDatabase(directory);
+    const copy = await openDatabase(directory);
     let isSwitching = false;
     let former: FormerDatabase;
     try {

@@ -26,7 +26,7 @@ const longName = (last: string): Uint8Array => bytes("u".repeat(3000) + last);
 let root: string;
 let source: BufferedBackend;
 
-function openBackend(directory: string): BufferedBackend {
+async function openBackend(directory: string): Promise<BufferedBackend> {
   mkdirSync(directory, { recursive: true });
   const onFailure = (error: Error): never => {
     throw error;
@@ -34,7 +34,7 @@ function openBackend(directory: string): BufferedBackend {
   return new BufferedBackend({
     clock: env.clock,
     digest: env.digest,
-    database: env.openDatabase(directory),
+    database: await env.openDatabase(directory),
     onFailure,
   });
 }
@@ -78,9 +78,9 @@ async function imageOf(backend: BufferedBackend): Promise<Uint8Array> {
   });
 }
 
-beforeEach(() => {
+beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), "etcd-ts-snapshot-"));
-  source = openBackend(`${root}/source`);
+  source = await openBackend(`${root}/source`);
   fill(source, 10);
 });
 
@@ -171,7 +171,7 @@ test.each([
   ["marked in the log becomes the live one", 10, "lmdb-2"],
 ])("after a crash, a received database %s", async (_name, commit, live) => {
   const target = `${root}/member`;
-  const old = openBackend(`${target}/lmdb-1`);
+  const old = await openBackend(`${target}/lmdb-1`);
   await old.close();
   await switchDatabase(env.disk, target, `${target}/lmdb-1`);
   const wal = await Wal.create(env, `${target}/wal`, bytes("metadata"));

@@ -95,7 +95,7 @@ export class ReceivedSnapshots {
     await forgetReceived(disk, this.#member);
     this.#received = undefined;
     return {
-      database: openDatabase(received.directory),
+      database: await openDatabase(received.directory),
       removePrevious: async () => {
         if (previous !== undefined) await disk.remove(previous);
       },
@@ -138,7 +138,7 @@ export class ReceivedSnapshots {
     const directory = await nextDatabase(disk, this.#member);
     await disk.makeDirectory(directory);
     try {
-      const database = openDatabase(directory);
+      const database = await openDatabase(directory);
       try {
         const facts = await importImage({
           clock,

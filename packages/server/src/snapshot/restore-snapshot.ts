@@ -91,7 +91,7 @@ async function fillDatabase(
   cluster: NewCluster,
   options: RestoreOptions,
 ): Promise<void> {
-  const database = env.openDatabase(directory);
+  const database = await env.openDatabase(directory);
   try {
     const image = new ImageFile(source.file, source.sizeBytes);
     await importImage({ clock: env.clock, digest: env.digest, image, database });
