@@ -27,6 +27,7 @@ export {
   reasons,
 } from "./errors.js";
 export { enumDescriptors, messageDescriptors } from "./gen/descriptors.js";
+export { grpcCodeNames } from "./grpc-codes.js";
 export {
   encodeInternalRequest,
   InternalField,

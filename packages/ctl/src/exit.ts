@@ -1,6 +1,6 @@
 /** How etcdctl ends. Source: etcd pkg/cobrautl/error.go. */
 
-import { errorSpecs } from "@etcd-ts/api";
+import { errorSpecs, grpcCodeNames } from "@etcd-ts/api";
 import { isEtcdError } from "@etcd-ts/client";
 
 export const ExitCode = {
@@ -37,28 +37,7 @@ export function messageOf(error: unknown): string {
   const isKnown = reason !== undefined && errorSpecs[reason].clientIdentifier !== undefined;
   // etcd's client shows the texts of its table, its own deadline, and everything else with gRPC's words around it.
   if (isKnown || isOwn.test(message)) return message;
-  return `rpc error: code = ${codeNames[code] ?? `Code(${code})`} desc = ${message}`;
+  return `rpc error: code = ${grpcCodeNames[code] ?? `Code(${code})`} desc = ${message}`;
 }
 
 const isOwn = /^context (canceled|deadline exceeded)$|^mvcc: watcher /;
-
-/** Source: google.golang.org/grpc/codes. */
-const codeNames: readonly string[] = [
-  "OK",
-  "Canceled",
-  "Unknown",
-  "InvalidArgument",
-  "DeadlineExceeded",
-  "NotFound",
-  "AlreadyExists",
-  "PermissionDenied",
-  "ResourceExhausted",
-  "FailedPrecondition",
-  "Aborted",
-  "OutOfRange",
-  "Unimplemented",
-  "Internal",
-  "Unavailable",
-  "DataLoss",
-  "Unauthenticated",
-];

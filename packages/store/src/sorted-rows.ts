@@ -3,6 +3,8 @@
  * when a scan needs it. Such buckets are written rarely and scanned rarely.
  */
 
+import { lowerBound } from "./lower-bound.js";
+
 export class SortedRows {
   readonly #values: Map<string, Uint8Array>;
   /** All keys ascending; undefined after a key came or went. */
@@ -43,15 +45,4 @@ export class SortedRows {
       if (value !== undefined && !visit(key, value)) return;
     }
   }
-}
-
-function lowerBound(keys: readonly string[], key: string): number {
-  let lo = 0;
-  let hi = keys.length;
-  while (lo < hi) {
-    const middle = (lo + hi) >>> 1;
-    if ((keys[middle] as string) < key) lo = middle + 1;
-    else hi = middle;
-  }
-  return lo;
 }

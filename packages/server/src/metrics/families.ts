@@ -3,6 +3,7 @@
  * Source: the exposition of etcd 3.7.3.
  */
 
+import { grpcCodeNames } from "@etcd-ts/api";
 import type { Histogram } from "./histogram.js";
 import type { LabelledHistograms, LabelledNumbers, LabelValues } from "./labelled.js";
 import type { GrpcMethodMetrics, MemberMetrics, PeerMetrics, SnapshotMetrics } from "./member-metrics.js";
@@ -135,26 +136,6 @@ function grpc(
     },
   };
 }
-
-const grpcCodeNames: readonly string[] = [
-  "OK",
-  "Canceled",
-  "Unknown",
-  "InvalidArgument",
-  "DeadlineExceeded",
-  "NotFound",
-  "AlreadyExists",
-  "PermissionDenied",
-  "ResourceExhausted",
-  "FailedPrecondition",
-  "Aborted",
-  "OutOfRange",
-  "Unimplemented",
-  "Internal",
-  "Unavailable",
-  "DataLoss",
-  "Unauthenticated",
-];
 
 function* handledByCode({ handled }: GrpcMethodMetrics, labels: LabelValues): Iterable<Series> {
   for (const [code, name] of grpcCodeNames.entries()) yield { labels: [name, ...labels], value: handled[code] ?? 0 };

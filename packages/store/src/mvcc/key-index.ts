@@ -18,6 +18,7 @@
  */
 
 import { assert } from "../assert.js";
+import { lowerBound } from "../lower-bound.js";
 import { ShardedMap, shardOfKey } from "../sharded-map.js";
 import { type Budget, compareKeys, sortTask, type Task } from "./budget.js";
 import { notInRing } from "./record-ring.js";
@@ -565,18 +566,6 @@ export class KeyIndex {
   #set(slot: number, column: number, value: number): void {
     (this.#pages[slot >>> pageShift] as Float64Array)[(slot & pageMask) * columnCount + column] = value;
   }
-}
-
-/** Index of the first key ≥ `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
-  let lo = 0;
-  let hi = keys.length;
-  while (lo < hi) {
-    const middle = (lo + hi) >>> 1;
-    if ((keys[middle] as string) < key) lo = middle + 1;
-    else hi = middle;
-  }
-  return lo;
 }
 
 /** Index of the last revision in `revs` (main, sub pairs, ascending) with main ≤ `atRevision`, or −1. */
