@@ -1,6 +1,7 @@
 /**
- * `npm run transcripts -- DIR [--rewrite]`: runs every golden script (*.txt) below DIR and prints how many passed. Folders named interaction,
- * confchange and quorum tell what a script is about. `--rewrite` puts the actual output into the scripts.
+ * `npm run transcripts -- DIR [--rewrite]`: runs every golden script (*.txt) below DIR and prints how many passed.
+ * Folders named interaction, confchange and quorum tell what a script is about. `--rewrite` puts the actual output into
+ * the scripts.
  */
 
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";

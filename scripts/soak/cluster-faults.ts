@@ -1,6 +1,7 @@
 /**
- * One member of three has a bad disk, is stopped, or cannot be heard, under load: the others keep serving, no acknowledged put
- * is lost, watches miss nothing, no linearizable read is stale, and afterwards all members hold the same.
+ * One member of three has a bad disk, is stopped, or cannot be heard, under load: the others keep serving, no
+ * acknowledged put is lost, watches miss nothing, no linearizable read is stale, and afterwards all members hold the
+ * same.
  *
  *   node build/scripts/soak.js cluster-faults [--scenario NAME] [--sample] [--rounds N]
  */

@@ -1,7 +1,7 @@
 /**
  * What many puts leave behind: over a fixed set of keys, compacted every so often, the segments of the log stay
- * within `--max-wals` and the memory of the member stays flat. Pages of the database that the system has mapped are shown
- * apart: the file grows to what the rounds between two compactions need, and stays.
+ * within `--max-wals` and the memory of the member stays flat. Pages of the database that the system has mapped are
+ * shown apart: the file grows to what the rounds between two compactions need, and stays.
  *
  *   node build/scripts/soak.js growth [--puts 5000000] [--keys 100000]
  */

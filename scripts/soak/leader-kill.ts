@@ -1,6 +1,6 @@
 /**
- * The leader of three is killed under load again and again: nothing acknowledged may be lost, and for how long no put was
- * acknowledged is printed.
+ * The leader of three is killed under load again and again: nothing acknowledged may be lost, and for how long no put
+ * was acknowledged is printed.
  *
  *   node build/scripts/soak.js leader-kill [--kills 100]
  */
@@ -13,8 +13,9 @@ import { option } from "../../tests/robustness/support/options.js";
 const killsPerCluster = 20;
 const writers = 40;
 /**
- * Milliseconds. A put that a follower passed on to the dead leader is lost, and its writer waits. Different and short ones let
- * some writer try again at any time, so that the gap ends when puts are possible, not when all writers wake at once.
+ * Milliseconds. A put that a follower passed on to the dead leader is lost, and its writer waits. Different and short
+ * ones let some writer try again at any time, so that the gap ends when puts are possible, not when all writers wake at
+ * once.
  */
 const putTimeoutMs = (writer: number): number => 100 + 10 * writer;
 

@@ -1,6 +1,6 @@
 /**
- * Deletes very many keys in one call on three members: applying that must not keep the leader from its heartbeats, nor a
- * follower from hearing them, so that nobody else leads afterwards.
+ * Deletes very many keys in one call on three members: applying that must not keep the leader from its heartbeats, nor
+ * a follower from hearing them, so that nobody else leads afterwards.
  *
  *   node build/scripts/soak.js mass-delete [--keys 1000000]
  */

@@ -1,12 +1,12 @@
 /**
- * Power cuts of the real member under load and defragmentations, and of a smaller process that writes a log and a database;
- * members whose n-th sync fails, or whose disk is full from the n-th write on; and power cuts of a member whose syncs do
- * nothing, which must be seen to lose data.
+ * Power cuts of the real member under load and defragmentations, and of a smaller process that writes a log and a
+ * database; members whose n-th sync fails, or whose disk is full from the n-th write on; and power cuts of a member
+ * whose syncs do nothing, which must be seen to lose data.
  *
  *   node build/scripts/soak.js power-loss [--member-cuts 500] [--cuts 1000] [--failures 100] [--seed 1]
  *
- * Of the smaller process, each seed decides on one to four lives, each but the last killed at some operation or stopped by a sync that fails,
- * and cuts the power 25 times in the log of what they did. Needs gcc.
+ * Of the smaller process, each seed decides on one to four lives, each but the last killed at some operation or stopped
+ * by a sync that fails, and cuts the power 25 times in the log of what they did. Needs gcc.
  */
 
 import { Lives } from "../../tests/robustness/support/lives.js";
@@ -52,7 +52,8 @@ async function cutWithoutSync(seed: number): Promise<{ passed: number; failed: n
 async function failDisks(count: number, fault: "failSync" | "fullAt"): Promise<{ passed: number; failed: number }> {
   let failed = 0;
   for (let number = 1; number <= count; number++) {
-    // LMDB's library crashes the process when a new file's first pages are refused: a probe file is written before them.
+    // LMDB's library crashes the process when a new file's first pages are refused: a probe file is written before
+    // them.
     const at = fault === "fullAt" && number > 1 ? number + writesOfNewDatabase : number;
     const wrong = await failDisk({ [fault]: at });
     if (wrong.length > 0) failed++;

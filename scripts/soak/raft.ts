@@ -1,6 +1,6 @@
 /**
- * `npm run soak -- raft [--messages N] [--seed S]`: random Raft groups with every safety property checked after every step; 10 million messages
- * unless told otherwise.
+ * `npm run soak -- raft [--messages N] [--seed S]`: random Raft groups with every safety property checked after every
+ * step; 10 million messages unless told otherwise.
  */
 
 import { parseArgs } from "node:util";

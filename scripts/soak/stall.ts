@@ -4,8 +4,8 @@
  *
  *   node build/scripts/soak.js stall [--keys 1000000] [--limit-ms 50] [--only "delete,lease revoke"]
  *
- * The member carries a probe (support/loop-probe.ts) that tells what the loop was late for: on a busy machine the time it
- * waited for a core is shown, and not held against it.
+ * The member carries a probe (support/loop-probe.ts) that tells what the loop was late for: on a busy machine the time
+ * it waited for a core is shown, and not held against it.
  */
 
 import { mkdirSync, readFileSync, rmSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Raft depends on nothing, so that it has its own codec for configuration changes and its own sizes of entries. They must
- * agree with the generated codecs of package raftpb, and its data must be what those encode and decode.
+ * Raft depends on nothing, so that it has its own codec for configuration changes and its own sizes of entries. They
+ * must agree with the generated codecs of package raftpb, and its data must be what those encode and decode.
  */
 
 import * as raftpb from "@etcd-ts/api/raftpb";

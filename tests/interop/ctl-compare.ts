@@ -1,6 +1,6 @@
 /**
- * Runs our etcdctl and Go's with the same session, each against an etcd of its own, and compares what they print and how
- * they exit. The servers are Go's, so that every difference is the program's.
+ * Runs our etcdctl and Go's with the same session, each against an etcd of its own, and compares what they print and
+ * how they exit. The servers are Go's, so that every difference is the program's.
  *
  *   node build/tests/interop/ctl-compare.js [--part NAME]...
  */

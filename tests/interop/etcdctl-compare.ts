@@ -4,8 +4,8 @@
  *
  *   node build/tests/interop/etcdctl-compare.js [--ours CMD] [--peer CMD] [--etcdctl CMD]... [--ours-etcdctl CMD] [--part NAME]
  *
- * `--without-logs` leaves out what Go's client library logs. `--etcdctl` may be repeated: the session runs once with each. With `--ours-etcdctl` our side uses that program, so
- * that our own etcdctl can be held against the stock one.
+ * `--without-logs` leaves out what Go's client library logs. `--etcdctl` may be repeated: the session runs once with
+ * each. With `--ours-etcdctl` our side uses that program, so that our own etcdctl can be held against the stock one.
  */
 
 import { spawn } from "node:child_process";

@@ -1,6 +1,6 @@
 /**
- * Asks our member and Go etcd the same over HTTP: the JSON gateway, health, version and metrics, rightly and wrongly, and
- * compares status, content type and body.
+ * Asks our member and Go etcd the same over HTTP: the JSON gateway, health, version and metrics, rightly and wrongly,
+ * and compares status, content type and body.
  *
  *   node build/tests/interop/gateway-compare.js [--ours CMD] [--peer CMD]
  */

@@ -1,6 +1,6 @@
 /**
- * Clusters of our members and Go's: each side leads, members are replaced by the other kind while puts go on, and at every
- * pause all members hold the same.
+ * Clusters of our members and Go's: each side leads, members are replaced by the other kind while puts go on, and at
+ * every pause all members hold the same.
  *
  *   node build/tests/interop/mixed.js
  */

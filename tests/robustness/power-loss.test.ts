@@ -1,6 +1,7 @@
 /**
  * Power cuts at random points of a process that writes a log and a database, killed or stopped by a failed sync and
- * started again: what was acknowledged is there, what is there was written. The full count is `npm run soak -- power-loss`.
+ * started again: what was acknowledged is there, what is there was written. The full count is `npm run soak --
+ * power-loss`.
  */
 
 import { readdirSync, readFileSync, statSync } from "node:fs";

@@ -37,7 +37,8 @@ function digit(value: number): string {
 
 /**
  * The bytes of a base64 text, or undefined when it is none. Takes either alphabet, but not both at once; padding in
- * full or, when the length is no multiple of four, not at all; and skips line breaks. That is what Go's protojson takes.
+ * full or, when the length is no multiple of four, not at all; and skips line breaks. That is what Go's protojson
+ * takes.
  */
 export function decodeBase64(text: string): Uint8Array | undefined {
   const values = /[-_]/.test(text) ? urlValues : standardValues;

@@ -25,8 +25,8 @@ function outcome(read: () => unknown): string {
 }
 
 /**
- * Bodies sent to `/v3/kv/range` and `/v3/kv/txn` of Go etcd 3.7.3, and the message of its answer, or "ok" where the body
- * was read (whatever the request then came to).
+ * Bodies sent to `/v3/kv/range` and `/v3/kv/txn` of Go etcd 3.7.3, and the message of its answer, or "ok" where the
+ * body was read (whatever the request then came to).
  */
 const answersOfGo: readonly (readonly ["range" | "txn", string, string])[] = [
   ["range", '{"key":"Zm9v","limit":"x"}', 'proto: (line 1:23): invalid value for int64 field limit: "x"'],

@@ -1,8 +1,8 @@
 import type { MessageCodec } from "./method.js";
 
 /**
- * A message's bytes, in a buffer of their own. Of a type that no method of a service has for request or answer, the codec is
- * `{ size: sizeM, encode: encodeM }`.
+ * A message's bytes, in a buffer of their own. Of a type that no method of a service has for request or answer, the
+ * codec is `{ size: sizeM, encode: encodeM }`.
  */
 export function messageBytes<Init>(
   codec: Pick<MessageCodec<unknown, Init>, "size" | "encode">,

@@ -278,8 +278,8 @@ export function skipField(bytes: Uint8Array, tag: number, start: number, end: nu
 export type MergeRule = readonly [fieldNumber: number, oneof: number];
 
 /**
- * Bytes a message may have merged at all its levels together. Where something comes twice at each of hundreds of levels,
- * the work is the size times the depth: this is far more than any encoder causes, and some milliseconds.
+ * Bytes a message may have merged at all its levels together. Where something comes twice at each of hundreds of
+ * levels, the work is the size times the depth: this is far more than any encoder causes, and some milliseconds.
  */
 const mergedBytesMax = 16 * 1024 * 1024;
 

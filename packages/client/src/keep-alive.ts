@@ -27,8 +27,8 @@ const reopenMs = 500;
 const firstAnswerMs = 1_000;
 
 /**
- * A lease being renewed. Iterating gives the server's answers; the loop ends when the renewal is stopped and throws when
- * the lease is lost. Nobody has to iterate.
+ * A lease being renewed. Iterating gives the server's answers; the loop ends when the renewal is stopped and throws
+ * when the lease is lost. Nobody has to iterate.
  */
 export class KeepAlive implements AsyncIterableIterator<LeaseKeepAliveResponse> {
   readonly leaseId: bigint;

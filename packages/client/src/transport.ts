@@ -1,6 +1,6 @@
 /**
- * The ports of the client: how calls leave it, and its clock. Over sockets they are `SocketTransport` and `nodeClock`; a
- * server that calls itself, and a simulator, bring their own.
+ * The ports of the client: how calls leave it, and its clock. Over sockets they are `SocketTransport` and `nodeClock`;
+ * a server that calls itself, and a simulator, bring their own.
  */
 
 import type { MessageWriter, MetadataEntries, Status } from "@etcd-ts/grpc";

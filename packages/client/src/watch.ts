@@ -19,8 +19,8 @@ export interface WatchOptions extends RangeOptions {
   /** Leaves out events. */
   readonly filter?: "noPut" | "noDelete" | undefined;
   /**
-   * The server ends the stream when its member has no leader, and the watch goes on at another one. Default true: a watch
-   * on a cut-off member would otherwise be silent.
+   * The server ends the stream when its member has no leader, and the watch goes on at another one. Default true: a
+   * watch on a cut-off member would otherwise be silent.
    */
   readonly requireLeader?: boolean | undefined;
   /** Ends the watch: the loop throws CANCELLED. Leaving the loop ends it too. */

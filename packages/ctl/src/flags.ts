@@ -1,6 +1,6 @@
 /**
- * Command-line flags as Go programs take them: anywhere among the arguments, `--name value` or `--name=value`, `-w json`
- * or `-wjson`, a bool without a value or as `--name=false`, nothing after `--`.
+ * Command-line flags as Go programs take them: anywhere among the arguments, `--name value` or `--name=value`, `-w
+ * json` or `-wjson`, a bool without a value or as `--name=false`, nothing after `--`.
  *
  * Source: github.com/spf13/pflag, whose texts users meet. commander has no bools with values.
  */

@@ -8,8 +8,8 @@ export type ConfChangeType = (typeof ConfChangeType)[keyof typeof ConfChangeType
 export const ConfChangeTransition = { auto: 0, jointImplicit: 1, jointExplicit: 2 } as const;
 /**
  * How to get to the new configuration. `auto`: directly when that is safe, else as `jointImplicit`. `jointImplicit`:
- * through a joint configuration that the leader leaves by itself. `jointExplicit`: through one that is left by proposing
- * an empty change.
+ * through a joint configuration that the leader leaves by itself. `jointExplicit`: through one that is left by
+ * proposing an empty change.
  */
 export type ConfChangeTransition = (typeof ConfChangeTransition)[keyof typeof ConfChangeTransition];
 

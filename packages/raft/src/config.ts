@@ -5,8 +5,8 @@ import type { Storage } from "./storage.js";
 import { isLocalTarget, type NodeId, noLimit, none } from "./types.js";
 
 /**
- * How linearizable reads are confirmed. `safe`: by a round of heartbeats to a quorum. `lease-based`: by the leader's own
- * clock; needs `checkQuorum` and clocks of bounded drift.
+ * How linearizable reads are confirmed. `safe`: by a round of heartbeats to a quorum. `lease-based`: by the leader's
+ * own clock; needs `checkQuorum` and clocks of bounded drift.
  */
 export type ReadOnlyOption = "safe" | "lease-based";
 

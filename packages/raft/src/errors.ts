@@ -48,8 +48,8 @@ export function isFatalRefusal(refusal: Refusal): boolean {
 
 /**
  * `invalid-config`: see `Config`. `invalid-conf-change`: a change that the configuration does not allow was applied.
- * `invalid-storage`: the storage contradicts itself or lost data. `misuse`: a method was called when the contract forbids it.
- * `bug`: an invariant of this package does not hold.
+ * `invalid-storage`: the storage contradicts itself or lost data. `misuse`: a method was called when the contract
+ * forbids it. `bug`: an invariant of this package does not hold.
  */
 export type RaftErrorCode = "invalid-config" | "invalid-conf-change" | "invalid-storage" | "misuse" | "bug";
 

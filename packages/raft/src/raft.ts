@@ -169,7 +169,8 @@ export class Raft {
     const prevIndex = to.next - 1;
     const prevTerm = this.log.term(prevIndex);
     if (typeof prevTerm !== "number") return this.#maybeSendSnapshot(to);
-    // With a full window only empty appends go, so that a follower that lost all of them still answers with a rejection.
+    // With a full window only empty appends go, so that a follower that lost all of them still answers with a
+    // rejection.
     const mayCarry = to.state !== "replicate" || !to.inflights.full;
     const entries = mayCarry ? this.log.entriesFrom(to.next, this.config.maxSizePerMessage) : [];
     if (!evenIfEmpty && (entries === "compacted" || entries.length === 0)) return false;
@@ -451,8 +452,8 @@ export class Raft {
     const { type, from, term } = message;
     const fromLeader = type === MessageType.heartbeat || type === MessageType.app;
     if ((this.config.checkQuorum || this.config.preVote) && fromLeader) {
-      // Tells a leader of an older term that it was deposed. It could not find out otherwise: our votes would be ignored
-      // by those who hear from it, and with pre-vote our term does not spread.
+      // Tells a leader of an older term that it was deposed. It could not find out otherwise: our votes would be
+      // ignored by those who hear from it, and with pre-vote our term does not spread.
       this.send({ type: MessageType.appResp, to: from });
     } else if (type === MessageType.preVote) {
       this.logger.info(this.#voteText("rejected", message));

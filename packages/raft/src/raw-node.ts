@@ -141,9 +141,9 @@ export class RawNode {
   }
 
   /**
-   * Takes a message from another node or, with asynchronous storage writes, from this node or a storage thread. Whatever
-   * another node may send is taken or refused; but with asynchronous storage writes the transport must not pass on what
-   * claims to be from this node or its storage threads.
+   * Takes a message from another node or, with asynchronous storage writes, from this node or a storage thread.
+   * Whatever another node may send is taken or refused; but with asynchronous storage writes the transport must not
+   * pass on what claims to be from this node or its storage threads.
    */
   step(message: Message): Refusal | undefined {
     const { type, from } = message;
@@ -185,8 +185,8 @@ export class RawNode {
   }
 
   /**
-   * Asks for a read index: a `ReadState` with the same context answers when this node may serve a linearizable read. The
-   * answer may be lost with a leader or a message; retry with a new context.
+   * Asks for a read index: a `ReadState` with the same context answers when this node may serve a linearizable read.
+   * The answer may be lost with a leader or a message; retry with a new context.
    */
   readIndex(context: Uint8Array): void {
     const entry: Entry = { type: EntryType.normal, term: 0, index: 0, data: context };
@@ -316,8 +316,8 @@ export class RawNode {
   }
 
   /**
-   * "Everything that is unstable now is durable." It carries the term, since after a change of term the entries may have
-   * been replaced by others of the same index and term that are not durable: a new leader's log decides.
+   * "Everything that is unstable now is durable." It carries the term, since after a change of term the entries may
+   * have been replaced by others of the same index and term that are not durable: a new leader's log decides.
    */
   #appendResp(ready: Ready): Message {
     const { id, term, log } = this.#raft;

@@ -181,8 +181,8 @@ function handleRejection(raft: Raft, progress: Progress, message: Message): Refu
     `${raft.name} received MsgAppResp(rejected, hint: (index ${rejectHint}, term ${logTerm})) ` +
       `from ${describeId(progress.id)} for index ${index}`,
   );
-  // Skip the entries of ours whose terms are above the hint's: they cannot be in the follower's log. The hint is bounded
-  // by our log, so that a wrong one costs no long search.
+  // Skip the entries of ours whose terms are above the hint's: they cannot be in the follower's log. The hint is
+  // bounded by our log, so that a wrong one costs no long search.
   const hint = logTerm > 0 ? raft.log.findConflictByTerm(Math.min(rejectHint, index), logTerm).index : rejectHint;
   if (!progress.reject(index, hint)) return undefined;
   raft.logger.debug(`${raft.name} decreased progress of ${describeId(progress.id)} to [${progress.describe()}]`);

@@ -159,8 +159,8 @@ export const noReadStates: readonly ReadState[] = Object.freeze([]);
 export const noMessages: readonly Message[] = Object.freeze([]);
 
 /**
- * Builds a message from the fields that differ from "unused". Every message has the same shape, which keeps the engine's
- * property accesses monomorphic.
+ * Builds a message from the fields that differ from "unused". Every message has the same shape, which keeps the
+ * engine's property accesses monomorphic.
  */
 export function createMessage(fields: Partial<Message> & Pick<Message, "type">): Message {
   return {

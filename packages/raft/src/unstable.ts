@@ -10,8 +10,8 @@ import { type Entry, noEntries, type Snapshot } from "./types.js";
  *                     │ handed out to be persisted  │ not yet handed out
  * ```
  *
- * Invariant: `entries[i].index` = `offset` + i. Entries below `offset` may still be in the middle of being overwritten in
- * the storage; what is here always wins. Source: etcd-io/raft log_unstable.go.
+ * Invariant: `entries[i].index` = `offset` + i. Entries below `offset` may still be in the middle of being overwritten
+ * in the storage; what is here always wins. Source: etcd-io/raft log_unstable.go.
  */
 export class Unstable {
   readonly #logger: Logger;

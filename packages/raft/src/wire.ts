@@ -34,8 +34,8 @@ export function snapshotFromWire({ data, metadata }: WireSnapshot): Snapshot {
 }
 
 /**
- * A message as `step` takes it. Shares entries and data. Responses are dropped: no other node has any business with this
- * node's storage threads.
+ * A message as `step` takes it. Shares entries and data. Responses are dropped: no other node has any business with
+ * this node's storage threads.
  */
 export function messageFromWire(message: WireMessage): Message {
   const { snapshot } = message;

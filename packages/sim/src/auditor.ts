@@ -5,7 +5,8 @@
  *   call that began after another had returned has a revision at least as high, or higher if it writes;
  * - nothing is answered before it is committed, and what was definitely refused is never done;
  * - the properties of watches: see watch-auditor.ts;
- * - leases: nobody but its owner revokes a lease before its time, and none is renewed once clients could see that it is gone.
+ * - leases: nobody but its owner revokes a lease before its time, and none is renewed once clients could see that it is
+ *   gone.
  */
 
 import type { Answer, Fact, Request, SeenKey } from "./history.js";

@@ -1,7 +1,7 @@
 /**
- * A whole cluster of production members in one process: machines that keep their disks, and the incarnations that run on
- * them. A member is assembled as `startMember` in the server's embed.ts does, over simulated ports, and served in-process
- * instead of through sockets.
+ * A whole cluster of production members in one process: machines that keep their disks, and the incarnations that run
+ * on them. A member is assembled as `startMember` in the server's embed.ts does, over simulated ports, and served
+ * in-process instead of through sockets.
  */
 
 import { connectInProcess, type InProcessConnection } from "@etcd-ts/grpc";

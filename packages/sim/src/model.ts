@@ -1,6 +1,6 @@
 /**
- * What a correct store holds, computed from the committed log alone and in the most obvious way: every version of every key
- * is kept for ever. It shares no code with the store, so that a mistake in one of them shows as a difference.
+ * What a correct store holds, computed from the committed log alone and in the most obvious way: every version of every
+ * key is kept for ever. It shares no code with the store, so that a mistake in one of them shows as a difference.
  */
 
 import { InternalField, InternalRequestSpan, scanInternalRequest } from "@etcd-ts/api";

@@ -11,8 +11,8 @@ import { simulate } from "./simulation.js";
 const seedsMax = 40;
 
 /**
- * What the simulator has found in this server; each is mended, and its bug is in the museum: with the bug the recorded run
- * fails, without it passes. Of two no run is recorded: draws have changed since they were found.
+ * What the simulator has found in this server; each is mended, and its bug is in the museum: with the bug the recorded
+ * run fails, without it passes. Of two no run is recorded: draws have changed since they were found.
  */
 const finds = [
   {

@@ -73,8 +73,8 @@ export class Nemesis {
   }
 
   /**
-   * Steps at random times. Each draws from a stream of its own, so that the others stay as they are when it is left out;
-   * the times do not depend on what happens.
+   * Steps at random times. Each draws from a stream of its own, so that the others stay as they are when it is left
+   * out; the times do not depend on what happens.
    */
   #plan(prefix: string, random: SimRandom, intervalMs: number, step: (own: SimRandom) => string | undefined): void {
     let count = 0;

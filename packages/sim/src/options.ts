@@ -55,8 +55,8 @@ export interface SimOptions {
   /** Whether clients use leases. Without, what they saw is also searched for an order, key by key. */
   readonly leases: boolean;
   /**
-   * Whether clients revoke more often, and then ask any member to keep the lease alive all the same. Not drawn: a leader that
-   * is cut off renews it, as etcd's does, until it steps down.
+   * Whether clients revoke more often, and then ask any member to keep the lease alive all the same. Not drawn: a
+   * leader that is cut off renews it, as etcd's does, until it steps down.
    */
   readonly renewsRevoked: boolean;
   /** Ranges that a transaction on two keys reads beside: with some, it is not applied at once. */

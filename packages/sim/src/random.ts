@@ -1,6 +1,6 @@
 /**
- * The only source of randomness of a run: sfc32, seeded. Streams split off by name are independent of how much the others
- * draw, so that a change in one part of a run shifts the others as little as possible.
+ * The only source of randomness of a run: sfc32, seeded. Streams split off by name are independent of how much the
+ * others draw, so that a change in one part of a run shifts the others as little as possible.
  */
 
 import type { Random } from "@etcd-ts/server/internal";

@@ -1,8 +1,9 @@
 /**
- * A disk with a page cache: what was written is read back at once, but a power cut keeps only what was synced, plus any part
- * of what was not, torn at sectors. Names are durable once their directory was synced.
+ * A disk with a page cache: what was written is read back at once, but a power cut keeps only what was synced, plus any
+ * part of what was not, torn at sectors. Names are durable once their directory was synced.
  *
- * The content belongs to the machine and outlives an incarnation; each incarnation reaches it through its own `SimDisk`.
+ * The content belongs to the machine and outlives an incarnation; each incarnation reaches it through its own
+ * `SimDisk`.
  */
 
 import { type Disk, DiskError, type DiskFile, type DiskLock, type OpenMode } from "@etcd-ts/server/internal";
@@ -132,8 +133,8 @@ export class DiskContent {
   readonly directories: Set<string> = new Set();
 
   /**
-   * Makes the names of a directory durable, those of a renamed subdirectory included: its entries lie in the subdirectory
-   * itself, which keeps them, whatever its own name is.
+   * Makes the names of a directory durable, those of a renamed subdirectory included: its entries lie in the
+   * subdirectory itself, which keeps them, whatever its own name is.
    */
   syncDirectory(path: string): void {
     const prefix = `${path}/`;

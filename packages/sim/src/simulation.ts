@@ -1,6 +1,6 @@
 /**
- * One run: a safety phase, in which anything of the run's faults may happen and nothing wrong may be seen, then a liveness
- * phase, in which all is healed and the cluster must come to rest, complete and equal on all members, in time.
+ * One run: a safety phase, in which anything of the run's faults may happen and nothing wrong may be seen, then a
+ * liveness phase, in which all is healed and the cluster must come to rest, complete and equal on all members, in time.
  */
 
 import { kv, maintenance } from "@etcd-ts/api";

@@ -1,10 +1,10 @@
 /**
- * Judges one watcher by the committed log. etcd's nine properties, as one rule each time a response comes: the events are
- * exactly those that the model has in the watched range from where the last response ended to where this one does.
+ * Judges one watcher by the committed log. etcd's nine properties, as one rule each time a response comes: the events
+ * are exactly those that the model has in the watched range from where the last response ended to where this one does.
  *
- * Filter, Ordered, Unique, Reliable and Resumable are the equality of the two lists; Atomic is that a response ends between
- * revisions; Bookmarkable is that the header's revision says how far a response goes, and that progress counts as a response without events; IsCreate and PrevKV are compared in
- * each event.
+ * Filter, Ordered, Unique, Reliable and Resumable are the equality of the two lists; Atomic is that a response ends
+ * between revisions; Bookmarkable is that the header's revision says how far a response goes, and that progress counts
+ * as a response without events; IsCreate and PrevKV are compared in each event.
  */
 
 import type { SeenEvent, SeenKey, WatchFact, WatchSpec } from "./history.js";

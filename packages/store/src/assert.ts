@@ -1,6 +1,6 @@
 /**
- * Assertions: for bugs only, never for input. They stay on in production, because a replicated state machine that goes on
- * after one of its invariants broke spreads the damage; the node stops instead.
+ * Assertions: for bugs only, never for input. They stay on in production, because a replicated state machine that goes
+ * on after one of its invariants broke spreads the damage; the node stops instead.
  */
 
 export class AssertionError extends Error {

@@ -2,8 +2,8 @@
  * The backend in memory: tests, simulation and `--memory`.
  *
  * It has an applied and a durable state. Writes change the applied one and leave an undo record; `commit` makes what is
- * sealed durable by forgetting its undo records; `crash` takes back everything else, newest first. Thus there is one copy
- * of the data, and a crash costs what was written since the last commit.
+ * sealed durable by forgetting its undo records; `crash` takes back everything else, newest first. Thus there is one
+ * copy of the data, and a crash costs what was written since the last commit.
  */
 
 import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";

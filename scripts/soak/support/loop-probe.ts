@@ -1,7 +1,8 @@
 /**
- * Watches the event loop of the process it is loaded into, `node --import "loop-probe.js?file=PATH" …`, and appends what it
- * saw to the file, one JSON line a second: how late each firing of a timer was, how much of that the thread spent on a
- * core, how much it waited for one (a busy machine, nobody's fault), and the pauses of the garbage collector.
+ * Watches the event loop of the process it is loaded into, `node --import "loop-probe.js?file=PATH" …`, and appends
+ * what it saw to the file, one JSON line a second: how late each firing of a timer was, how much of that the thread
+ * spent on a core, how much it waited for one (a busy machine, nobody's fault), and the pauses of the garbage
+ * collector.
  *
  * Source: Linux's /proc/PID/task/TID/schedstat, which counts nanoseconds on a core and nanoseconds waiting for one.
  */

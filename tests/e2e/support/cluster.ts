@@ -1,6 +1,6 @@
 /**
- * A cluster of real processes on this machine, ours and Go's mixed as wanted, spoken to through the JSON gateway that both
- * serve. Every process ends with the test's.
+ * A cluster of real processes on this machine, ours and Go's mixed as wanted, spoken to through the JSON gateway that
+ * both serve. Every process ends with the test's.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";

@@ -1,5 +1,6 @@
 /**
- * The transport and other implementations, both ways: Go's gRPC, grpc-js, curl, and h2spec's rules of RFC 9113 and 7541.
+ * The transport and other implementations, both ways: Go's gRPC, grpc-js, curl, and h2spec's rules of RFC 9113 and
+ * 7541.
  */
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -1,9 +1,9 @@
 /**
- * A key that is put again and again, and linearizable reads of it through every member: an answer that is older than a put
- * acknowledged before the read began is stale.
+ * A key that is put again and again, and linearizable reads of it through every member: an answer that is older than a
+ * put acknowledged before the read began is stale.
  *
- * Reads are begun at a fixed rate, whether those before were answered or not, and wait long: so a member that was stopped
- * finds reads that were begun meanwhile when it goes on.
+ * Reads are begun at a fixed rate, whether those before were answered or not, and wait long: so a member that was
+ * stopped finds reads that were begun meanwhile when it goes on.
  */
 
 import type { ClusterMember } from "./cluster.js";

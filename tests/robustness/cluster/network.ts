@@ -1,7 +1,7 @@
 /**
- * A network of hosts on this machine: each is a network namespace with an address of its own, all are joined by a bridge,
- * and this process reaches them all. What one host sends to another can be dropped in the kernel, packet by packet, all or a
- * share: unlike bytes that a proxy holds back, they are lost, and TCP has to notice.
+ * A network of hosts on this machine: each is a network namespace with an address of its own, all are joined by a
+ * bridge, and this process reaches them all. What one host sends to another can be dropped in the kernel, packet by
+ * packet, all or a share: unlike bytes that a proxy holds back, they are lost, and TCP has to notice.
  *
  * Needs Linux, root, `ip` and `tc`; `create` throws with their words where it may not.
  */

@@ -1,7 +1,7 @@
 /**
  * Boots the member over what power cuts left, one after the other in one process, since most of a start is Node's own.
- * Each line of its input is the flags of a member to boot, or `{}` to close it; each line of its output what is wrong, or
- * nothing.
+ * Each line of its input is the flags of a member to boot, or `{}` to close it; each line of its output what is wrong,
+ * or nothing.
  */
 
 import { createInterface } from "node:readline";

@@ -1,9 +1,10 @@
 /**
- * A TCP proxy in front of one member's peer port. Its URL is what the member advertises, so all that the others send goes
- * through it, and can be held back, by sender and by direction.
+ * A TCP proxy in front of one member's peer port. Its URL is what the member advertises, so all that the others send
+ * goes through it, and can be held back, by sender and by direction.
  *
  * Who dialled a connection shows in the `X-Server-From` header of the first request that has one; until then, and on
- * connections that carry none (versions, member tables, forwarded leases), the dialler is unknown and every rule applies.
+ * connections that carry none (versions, member tables, forwarded leases), the dialler is unknown and every rule
+ * applies.
  *
  * Held bytes are not lost: they flow when the rule is lifted, as they do after a partition that TCP outlives.
  */

@@ -1,8 +1,8 @@
 /**
  * Puts on a member through its JSON gateway, and the check that none that was acknowledged is lost.
  *
- * Each writer owns a key and puts 1, 2, 3, … into it, one at a time, until the member stops answering. So what is stored
- * must be the last acknowledged number or the one that was under way.
+ * Each writer owns a key and puts 1, 2, 3, … into it, one at a time, until the member stops answering. So what is
+ * stored must be the last acknowledged number or the one that was under way.
  */
 
 import { Agent, request } from "node:http";

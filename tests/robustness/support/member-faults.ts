@@ -131,8 +131,8 @@ export async function cutMember(options: FaultOptions): Promise<void> {
 }
 
 /**
- * Runs a member under load on a disk that fails it, by a sync or by being full, and boots it on a good disk; what is wrong.
- * A defragmentation may meet the failure instead: then the member goes on, and is killed after a while.
+ * Runs a member under load on a disk that fails it, by a sync or by being full, and boots it on a good disk; what is
+ * wrong. A defragmentation may meet the failure instead: then the member goes on, and is killed after a while.
  */
 export async function failDisk(shim: Pick<ShimOptions, "failSync" | "fullAt">): Promise<readonly string[]> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-disk-")));

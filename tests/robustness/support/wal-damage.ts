@@ -1,7 +1,7 @@
 /**
- * What must be true of a log (wal-sample.ts) when a file was cut, a sector lost or a bit flipped, whether it is read from
- * its beginning or from its newest snapshot mark, as a member does: reading gives exactly what some prefix of its records
- * gives, or refuses and names the file and the offset.
+ * What must be true of a log (wal-sample.ts) when a file was cut, a sector lost or a bit flipped, whether it is read
+ * from its beginning or from its newest snapshot mark, as a member does: reading gives exactly what some prefix of its
+ * records gives, or refuses and names the file and the offset.
  *
  * 1. A flipped bit, or a lost sector before a later batch, never shortens the log: intact records follow, or no crash
  *    does that. Neither does a cut of a segment that is not the newest.

@@ -1,8 +1,8 @@
 /**
  * A lock shared by all clients of the cluster, granted in the order it was asked for.
  *
- * The lock belongs to the session's lease: when the session is lost, so is the lock, and work that goes on must be fenced
- * by `isOwner` or by the lock's revision. Source: etcd client/v3/concurrency/mutex.go.
+ * The lock belongs to the session's lease: when the session is lost, so is the lock, and work that goes on must be
+ * fenced by `isOwner` or by the lock's revision. Source: etcd client/v3/concurrency/mutex.go.
  */
 
 import type { ResponseHeader } from "@etcd-ts/api/etcdserverpb";

@@ -189,8 +189,8 @@ export class GrpcClientCall implements ClientCall, StreamSink, TimerEntry {
   }
 
   /**
-   * The server keeps the same deadline and resets the call when it passes, at times before the wheel's slot does; grpc-go
-   * takes such a reset for the deadline too.
+   * The server keeps the same deadline and resets the call when it passes, at times before the wheel's slot does;
+   * grpc-go takes such a reset for the deadline too.
    */
   #isDeadlineDue(): boolean {
     return this.deadlineMs > 0 && this.#config.timers.nowMs + slotMs >= this.deadlineMs;

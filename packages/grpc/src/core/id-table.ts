@@ -1,9 +1,9 @@
 /**
  * What is under way, by its number: an open-addressing hash table for entries that come and go all the time.
  *
- * Not a `Map`: V8 rehashes one into a new table every few deletions, and the old table points to the new one. Once such a
- * table has been promoted to the old generation, it keeps its successor alive, that one the next, and each of them all
- * that was under way when it was replaced: nothing that passes through dies young any more, until the next full
+ * Not a `Map`: V8 rehashes one into a new table every few deletions, and the old table points to the new one. Once such
+ * a table has been promoted to the old generation, it keeps its successor alive, that one the next, and each of them
+ * all that was under way when it was replaced: nothing that passes through dies young any more, until the next full
  * collection. Here the table stays, and a deletion leaves nothing behind.
  */
 

@@ -1,6 +1,7 @@
 /**
  * Cuts a stream's data into gRPC messages. A message that lies whole in the data is handed on as a view of it; others
- * are put together in a buffer that grows with what has really come. Source: gRPC over HTTP/2, "Length-Prefixed-Message".
+ * are put together in a buffer that grows with what has really come. Source: gRPC over HTTP/2,
+ * "Length-Prefixed-Message".
  */
 import { type Status, StatusCode } from "../call.js";
 import { readUint32 } from "./protocol.js";

@@ -1,6 +1,6 @@
 /**
- * What the frames of streams mean: data, headers, priorities and resets, with the windows they come out of. Rules of the
- * protocol are kept here; what a stream's headers and data are for is its sink's business. Source: RFC 9113 §5, §6.
+ * What the frames of streams mean: data, headers, priorities and resets, with the windows they come out of. Rules of
+ * the protocol are kept here; what a stream's headers and data are for is its sink's business. Source: RFC 9113 §5, §6.
  */
 import { HeaderAssembly } from "./header-assembly.js";
 import { type HeaderBlock, HpackDecoder } from "./hpack-decoder.js";

@@ -11,8 +11,8 @@ import { NodeTimers } from "./node-timers.js";
 import { nodeChunkPool, SocketDriver } from "./socket-driver.js";
 
 /**
- * *idle*: not connected yet. *connecting*: calls may be made and wait. *ready*: the server has answered. *draining*: open
- * calls go on, new ones are refused. *closed*: for good.
+ * *idle*: not connected yet. *connecting*: calls may be made and wait. *ready*: the server has answered. *draining*:
+ * open calls go on, new ones are refused. *closed*: for good.
  */
 export type ChannelState = "idle" | "connecting" | "ready" | "draining" | "closed";
 

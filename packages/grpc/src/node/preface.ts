@@ -17,7 +17,8 @@ function isHttp1(received: Buffer): boolean | undefined {
 
 /**
  * Finds out by the first bytes whether a client speaks HTTP/2. `found` gets them; nothing is called when the socket
- * closes first. One that says nothing in time, or nothing sensible, is destroyed. The caller has an error listener on the socket.
+ * closes first. One that says nothing in time, or nothing sensible, is destroyed. The caller has an error listener on
+ * the socket.
  */
 export function detectProtocol(
   socket: Socket,

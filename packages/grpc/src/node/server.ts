@@ -239,8 +239,8 @@ export class GrpcServer {
 }
 
 /**
- * The options of a TLS server are asked for before each handshake. The callback for the client's name would not do: it is
- * not called for addresses.
+ * The options of a TLS server are asked for before each handshake. The callback for the client's name would not do: it
+ * is not called for addresses.
  */
 function readAgain(server: TlsServer, options: () => TlsOptions): void {
   server.prependListener("connection", (socket: Socket) => {

@@ -1,6 +1,6 @@
 /**
- * Flushes the sockets that have got output outside of their own `data` events, all together when the turn's work is done:
- * answers that became ready together leave together.
+ * Flushes the sockets that have got output outside of their own `data` events, all together when the turn's work is
+ * done: answers that became ready together leave together.
  */
 
 /** What has output. */

@@ -220,9 +220,10 @@ export class InvariantChecker {
   }
 
   /**
-   * MoreUpToDateCorrectInv: who has the more up-to-date log has all that the other knows to be committed. Taken literally
-   * this is false: a follower that is catching up may know that an entry of an old term is committed, and have nothing yet
-   * of the term in which that happened; a deposed leader's leftovers are then ahead of it. Such a follower is left out.
+   * MoreUpToDateCorrectInv: who has the more up-to-date log has all that the other knows to be committed. Taken
+   * literally this is false: a follower that is catching up may know that an entry of an old term is committed, and
+   * have nothing yet of the term in which that happened; a deposed leader's leftovers are then ahead of it. Such a
+   * follower is left out.
    */
   #checkUpToDate(changed: NodeRecord): void {
     for (const other of this.#records.values()) {

@@ -384,7 +384,8 @@ class ModelGroup {
   /** Makes a snapshot and forgets the entries before it. */
   #compact({ storage, applied, confState }: ModelNode): void {
     const { index } = storage.persistedSnapshot().metadata;
-    // With asynchronous writes the storage lags behind; what it does not know to be committed must not be in a snapshot.
+    // With asynchronous writes the storage lags behind; what it does not know to be committed must not be in a
+    // snapshot.
     if (applied <= index || applied > storage.initialState().hardState.commit) return;
     storage.createSnapshot(applied, undefined, confState);
     const keep = this.#random.integer(3);

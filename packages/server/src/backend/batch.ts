@@ -34,8 +34,8 @@ export class BatchWriter {
   #used = 0;
   readonly #usedSizes: number[] = [];
   /**
-   * Copies of full blocks, to be given away: made when a block is full, since those of a large entry together would take
-   * too long for one step.
+   * Copies of full blocks, to be given away: made when a block is full, since those of a large entry together would
+   * take too long for one step.
    */
   readonly #copies: (Uint8Array | undefined)[] = [];
   #operations = 0;

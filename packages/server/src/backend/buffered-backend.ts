@@ -4,11 +4,11 @@
  * Writes go to the current generation of the buffer. At the end of an entry, once 100 ms have passed since the first
  * uncommitted one or 10 000 operations have gathered, the generation is handed to the database as one transaction, with
  * the entry's index and term in it, and a new one is begun. One commit is under way at a time; reads consult both
- * generations until it is durable and the database's readers see it. A commit never cuts an entry: one that is asked for
- * within an entry takes the entries before it, and leaves the generation in place.
+ * generations until it is durable and the database's readers see it. A commit never cuts an entry: one that is asked
+ * for within an entry takes the entries before it, and leaves the generation in place.
  *
- * If the database is slower than the writers, `isCongested` asks them to wait; nothing is refused here, as an entry once
- * begun must be finished. A failed commit is final: what is on disk is unknown, and the member must stop.
+ * If the database is slower than the writers, `isCongested` asks them to wait; nothing is refused here, as an entry
+ * once begun must be finished. A failed commit is final: what is on disk is unknown, and the member must stop.
  *
  * Keys longer than the database takes (names of users and roles may have any length) live in a table of their own under
  * their hash, and in memory.
@@ -114,8 +114,9 @@ export class BufferedBackend implements Backend {
   }
 
   /**
-   * A read of the whole database at a moment when it durably holds at least everything up to `index`; what else it holds
-   * are whole entries. Its own `meta` rows tell how far it goes. The caller releases it, before this backend is closed.
+   * A read of the whole database at a moment when it durably holds at least everything up to `index`; what else it
+   * holds are whole entries. Its own `meta` rows tell how far it goes. The caller releases it, before this backend is
+   * closed.
    */
   async pinDurable(index: number): Promise<PinnedDatabase> {
     await this.whenDurable(index);

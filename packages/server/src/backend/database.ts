@@ -1,6 +1,6 @@
 /**
- * The committed part of the live database, as the backend needs it: ordered tables of byte rows, one durable transaction
- * at a time, and reads of one snapshot. Implemented over LMDB in platform/.
+ * The committed part of the live database, as the backend needs it: ordered tables of byte rows, one durable
+ * transaction at a time, and reads of one snapshot. Implemented over LMDB in platform/.
  */
 
 import type { BucketName } from "@etcd-ts/store";

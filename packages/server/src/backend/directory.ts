@@ -1,6 +1,6 @@
 /**
- * Where the live database lies: `member/CURRENT` names one of the directories `member/lmdb-<n>`. A whole new database is
- * built beside the live one and switched to by renaming CURRENT; what CURRENT does not name is a leftover.
+ * Where the live database lies: `member/CURRENT` names one of the directories `member/lmdb-<n>`. A whole new database
+ * is built beside the live one and switched to by renaming CURRENT; what CURRENT does not name is a leftover.
  */
 
 import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";

@@ -2,8 +2,9 @@
  * What was written since the last commit began, or is being committed: the rows as reads must see them, and the
  * operations as the database will carry them out.
  *
- * Records of the `key` table almost always come in ascending order. Those that do not (compaction deletes old ones while
- * new ones are written) have a lane of their own, in which they are ascending too, so that neither moves the other.
+ * Records of the `key` table almost always come in ascending order. Those that do not (compaction deletes old ones
+ * while new ones are written) have a lane of their own, in which they are ascending too, so that neither moves the
+ * other.
  */
 
 import { latin1FromBytes } from "@etcd-ts/api";

@@ -1,11 +1,12 @@
 /**
  * The live database, which can be moved while it serves.
  *
- * A move copies all rows in order, a chunk at a time, and carries every transaction committed meanwhile out on both sides.
- * Chunks and transactions take turns, so a chunk is what the database holds between two transactions. Thus, whatever rows
- * have come and gone, after each turn the copy holds the database's rows below the chunk's end as they are; and what
- * it holds above is written by a transaction, removed again by any that removes it, and replaced by its chunk. No read of
- * a single moment is kept open meanwhile, which would keep pages from being used again, and nothing is gathered for later.
+ * A move copies all rows in order, a chunk at a time, and carries every transaction committed meanwhile out on both
+ * sides. Chunks and transactions take turns, so a chunk is what the database holds between two transactions. Thus,
+ * whatever rows have come and gone, after each turn the copy holds the database's rows below the chunk's end as they
+ * are; and what it holds above is written by a transaction, removed again by any that removes it, and replaced by its
+ * chunk. No read of a single moment is kept open meanwhile, which would keep pages from being used again, and nothing
+ * is gathered for later.
  */
 
 import { assert } from "../assert.js";
@@ -125,9 +126,9 @@ export class LiveDatabase implements Database {
   }
 
   /**
-   * Moves to `copy`, which is empty and takes keys as long as this one. Resolves when it is the live database; the former
-   * one is the caller's. When it rejects, `copy` is the caller's and this database goes on as before, unless it was
-   * `switchOver` that failed. One move at a time.
+   * Moves to `copy`, which is empty and takes keys as long as this one. Resolves when it is the live database; the
+   * former one is the caller's. When it rejects, `copy` is the caller's and this database goes on as before, unless it
+   * was `switchOver` that failed. One move at a time.
    */
   async moveTo(copy: Database, options: MoveOptions): Promise<FormerDatabase> {
     assert(this.#copy === undefined, "one move at a time");

@@ -1,7 +1,8 @@
 /**
  * Rows of the `key` table in the write buffer, sorted by (main, order), where order is twice the sub revision, plus one
  * for a tombstone: the order of their keys. Arrays of numbers, since a write transaction appends one here and must not
- * cost an object; in pages, since one entry may write a million rows, and arrays of that length would take long to grow.
+ * cost an object; in pages, since one entry may write a million rows, and arrays of that length would take long to
+ * grow.
  */
 
 /** Most buffers hold few rows: their one page is made with the first row, and grows. V8 keeps arrays so small in its heap. */

@@ -2,8 +2,8 @@
  * Reads a bbolt file: its buckets and their rows in order. Every page is checked before it is used; a file that breaks
  * the format gives `ImageFormatError` with the page's id, never rows that are not in it.
  *
- * Reading is a task that yields `undefined` when it needs bytes that are not at hand: whoever drives it loads them and goes
- * on. With all bytes at hand it never does.
+ * Reading is a task that yields `undefined` when it needs bytes that are not at hand: whoever drives it loads them and
+ * goes on. With all bytes at hand it never does.
  */
 
 import { compareBytes } from "@etcd-ts/api";
@@ -20,8 +20,8 @@ import {
 import type { Row } from "./image-writer.js";
 
 /**
- * Exactly `length` bytes at `offset`, or fewer at the end of the file; they must stay as they are. Undefined when they must
- * be loaded first.
+ * Exactly `length` bytes at `offset`, or fewer at the end of the file; they must stay as they are. Undefined when they
+ * must be loaded first.
  */
 export type ImageBytes = (offset: number, length: number) => Uint8Array | undefined;
 

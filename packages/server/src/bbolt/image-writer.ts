@@ -1,11 +1,11 @@
 /**
- * Writes a whole database as a bbolt file in two passes over sorted rows: the first lays out the pages from the sizes, the
- * second streams them in order. Neither holds more than the first key of each page and one page's rows, so that a
+ * Writes a whole database as a bbolt file in two passes over sorted rows: the first lays out the pages from the sizes,
+ * the second streams them in order. Neither holds more than the first key of each page and one page's rows, so that a
  * database of any size can be streamed while it is read.
  *
- * Every page has at least one row, is filled up to nine tenths, and is followed by its overflow; pages are allocated one after
- * the other from 2, no freelist is stored, and both metas carry the same state under an even and an odd transaction id,
- * so that the next commit by bbolt goes to page 1 and cannot tear the newest meta.
+ * Every page has at least one row, is filled up to nine tenths, and is followed by its overflow; pages are allocated
+ * one after the other from 2, no freelist is stored, and both metas carry the same state under an even and an odd
+ * transaction id, so that the next commit by bbolt goes to page 1 and cannot tear the newest meta.
  *
  * Both passes must see the same rows: give them the same read transaction.
  */

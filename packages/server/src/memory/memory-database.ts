@@ -1,6 +1,6 @@
 /**
- * The database port in memory, for `--memory`: a commit is carried out in pieces between other work, and nothing outlives
- * the process.
+ * The database port in memory, for `--memory`: a commit is carried out in pieces between other work, and nothing
+ * outlives the process.
  */
 
 import { bytesFromLatin1, compareBytes, latin1FromBytes } from "@etcd-ts/api";

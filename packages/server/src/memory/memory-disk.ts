@@ -1,6 +1,6 @@
 /**
- * The disk port in memory, for `--memory`. Syncs have nothing to do. Of files that no process will ever read again, such
- * as the segments of the log, only the size is kept.
+ * The disk port in memory, for `--memory`. Syncs have nothing to do. Of files that no process will ever read again,
+ * such as the segments of the log, only the size is kept.
  */
 
 import { type Disk, DiskError, type DiskFile, type DiskLock, type OpenMode } from "../env.js";

@@ -3,7 +3,8 @@
  * that mirror a state (`hasLeader`, sizes, revisions) may be set when they change or all at once before a scrape; see
  * `MetricsRegistry`.
  *
- * Names say the unit; switches are 0 or 1. Labels are given in byte order of their names, as etcd prints them. Families of the exposition are in `families.ts`.
+ * Names say the unit; switches are 0 or 1. Labels are given in byte order of their names, as etcd prints them. Families
+ * of the exposition are in `families.ts`.
  */
 
 import { allMethods } from "@etcd-ts/api";

@@ -1,6 +1,6 @@
 /**
- * Applies committed entries, strictly in order, and tells whoever waits for them. It works a bounded amount each loop turn:
- * an entry that touches a million keys, or a long log replayed at boot, never holds up ticks and heartbeats.
+ * Applies committed entries, strictly in order, and tells whoever waits for them. It works a bounded amount each loop
+ * turn: an entry that touches a million keys, or a long log replayed at boot, never holds up ticks and heartbeats.
  *
  * A configuration change takes effect in raft, the member table and the transport in one step, at its place in the log.
  *

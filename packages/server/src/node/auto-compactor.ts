@@ -1,7 +1,7 @@
 /**
  * The leader's automatic compaction: by time, keeping what was current a period ago, or by count, keeping so many
- * revisions. Each compaction is an entry as a client's is, so all members compact alike; a member that does not lead only
- * keeps its samples up to date.
+ * revisions. Each compaction is an entry as a client's is, so all members compact alike; a member that does not lead
+ * only keeps its samples up to date.
  *
  * Source: etcd server/etcdserver/api/v3compactor/periodic.go, revision.go.
  */

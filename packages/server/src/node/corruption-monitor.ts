@@ -1,7 +1,7 @@
 /**
- * Compares this member's data with the other members': once before it serves anybody, and, while it leads, the hashes that
- * compactions leave behind, and all data if asked to. Members whose data differ are put under the CORRUPT alarm: the
- * cluster takes no more writes until an operator has seen to it.
+ * Compares this member's data with the other members': once before it serves anybody, and, while it leads, the hashes
+ * that compactions leave behind, and all data if asked to. Members whose data differ are put under the CORRUPT alarm:
+ * the cluster takes no more writes until an operator has seen to it.
  *
  * Hashes are compared only where both sides hashed the same range of revisions.
  *
@@ -74,8 +74,8 @@ export class CorruptionMonitor {
   }
 
   /**
-   * To be called before the member serves anybody and applies entries: why it must not start, or undefined. A member that
-   * cannot be asked, or has compacted elsewhere, says nothing.
+   * To be called before the member serves anybody and applies entries: why it must not start, or undefined. A member
+   * that cannot be asked, or has compacted elsewhere, says nothing.
    */
   async checkInitially(): Promise<string | undefined> {
     const { logger, memberId } = this.#member;

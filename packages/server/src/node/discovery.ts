@@ -1,6 +1,6 @@
 /**
- * The first members of a cluster through another etcd cluster: each writes its URLs under the token they share, and waits
- * until as many have come as the token is for.
+ * The first members of a cluster through another etcd cluster: each writes its URLs under the token they share, and
+ * waits until as many have come as the token is for.
  *
  * Source: etcd server/etcdserver/api/v3discovery/discovery.go.
  */

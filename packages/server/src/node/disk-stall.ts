@@ -1,11 +1,12 @@
 /**
- * What a member does while its disk hangs: ticks and heartbeats do not need the disk, so that a leader that cannot write any
- * more would be followed for ever, while none of its own clients gets an answer.
+ * What a member does while its disk hangs: ticks and heartbeats do not need the disk, so that a leader that cannot
+ * write any more would be followed for ever, while none of its own clients gets an answer.
  *
- * A leader whose append has not been synced for an election timeout hands over to the active voter whose log is longest; raft
- * gives that one an election timeout to take over, and proposals wait for it. If it has not by then, the leader falls
- * silent: it sends nothing, so that the others elect one of them and, by its quorum check, it ceases to lead. A member in
- * this state does not tick when it does not lead, and so does not stand for election. All of that ends with the write.
+ * A leader whose append has not been synced for an election timeout hands over to the active voter whose log is
+ * longest; raft gives that one an election timeout to take over, and proposals wait for it. If it has not by then, the
+ * leader falls silent: it sends nothing, so that the others elect one of them and, by its quorum check, it ceases to
+ * lead. A member in this state does not tick when it does not lead, and so does not stand for election. All of that
+ * ends with the write.
  *
  * An only voter waits for its disk: there is nobody to take over.
  */

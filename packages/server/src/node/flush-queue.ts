@@ -1,6 +1,6 @@
 /**
- * Work that is to be done once at the end of a loop turn, however often it was asked for during the turn: above all sending
- * what became ready on watch streams.
+ * Work that is to be done once at the end of a loop turn, however often it was asked for during the turn: above all
+ * sending what became ready on watch streams.
  */
 
 import type { Clock } from "../env.js";

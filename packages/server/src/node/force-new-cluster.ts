@@ -1,6 +1,7 @@
 /**
- * `--force-new-cluster`: the way out when a majority is lost for good. What this member holds is taken as committed as far
- * as it was known to be, the rest of its log is dropped, and all other members are removed by entries that nobody voted on.
+ * `--force-new-cluster`: the way out when a majority is lost for good. What this member holds is taken as committed as
+ * far as it was known to be, the rest of its log is dropped, and all other members are removed by entries that nobody
+ * voted on.
  *
  * Source: etcd server/etcdserver/bootstrap.go bootstrapWALFromSnapshot, server/storage/util.go CreateConfigChangeEnts.
  */

@@ -55,8 +55,8 @@ function otherUrls(cluster: InitialCluster, name: string): readonly string[] {
 }
 
 /**
- * Refuses a first start when the others know this member already, with the URLs that it announced: it has lost its data,
- * and must not vote again as if it had never voted. Rejects with `BootstrapError`.
+ * Refuses a first start when the others know this member already, with the URLs that it announced: it has lost its
+ * data, and must not vote again as if it had never voted. Rejects with `BootstrapError`.
  */
 export async function checkNotBootstrapped(env: Env, self: Member, cluster: InitialCluster): Promise<void> {
   const options = { timeoutMs: bootstrapTimeoutMs, logsFailures: false };
@@ -92,8 +92,9 @@ function parseMembers(body: Uint8Array): readonly Member[] | undefined {
 }
 
 /**
- * This member as the cluster knows it. The configured cluster and the existing one, as one of its members tells it, must be
- * the same, and of a version that this member can follow. Rejects with `BootstrapError`, for what the first one told.
+ * This member as the cluster knows it. The configured cluster and the existing one, as one of its members tells it,
+ * must be the same, and of a version that this member can follow. Rejects with `BootstrapError`, for what the first one
+ * told.
  */
 export async function joinCluster(
   env: Env,

@@ -1,6 +1,6 @@
 /**
- * Who leads, as this member knows it: telling others of changes, handing leadership over, proving that it is still held,
- * and what a change does to those who waited meanwhile.
+ * Who leads, as this member knows it: telling others of changes, handing leadership over, proving that it is still
+ * held, and what a change does to those who waited meanwhile.
  *
  * Source: etcd server/etcdserver/server.go MoveLeader, TransferLeadership; v3_server.go.
  */
@@ -144,9 +144,9 @@ export class Leadership {
   }
 
   /**
-   * Tells whether this member still leads: at once when it has ticked in time since a quorum was last needed, else after
-   * asking a quorum. That the last tick was in time is not enough, as the first one after a pause may come before whoever
-   * asks (etcd issue 15247).
+   * Tells whether this member still leads: at once when it has ticked in time since a quorum was last needed, else
+   * after asking a quorum. That the last tick was in time is not enough, as the first one after a pause may come before
+   * whoever asks (etcd issue 15247).
    */
   confirm(done: (leads: boolean) => void): void {
     if (!this.isLeader) return done(false);

@@ -1,6 +1,7 @@
 /**
- * The leader's side of lease expiry: twice a second it takes what has expired and proposes the revokes, a limited number
- * at a time. A lease leaves only when its revoke is applied, so a member that wrongly believes to lead deletes nothing.
+ * The leader's side of lease expiry: twice a second it takes what has expired and proposes the revokes, a limited
+ * number at a time. A lease leaves only when its revoke is applied, so a member that wrongly believes to lead deletes
+ * nothing.
  *
  * Source: etcd server/lease/lessor.go runLoop, server/etcdserver/server.go revokeExpiredLeases.
  */
@@ -73,8 +74,8 @@ export class LeaseLoop {
     while (this.#inFlight < revokesInFlightMax && !this.#stopped) {
       const id = this.#queue.shift();
       if (id === undefined) return;
-      // While leadership was being confirmed, or others were revoked before it, another leader may have extended it, or this
-      // member when it was elected again.
+      // While leadership was being confirmed, or others were revoked before it, another leader may have extended it, or
+      // this member when it was elected again.
       if (!lessor.isExpired(id, clock.now())) continue;
       this.#inFlight++;
       this.#ports.revoke(id, () => {

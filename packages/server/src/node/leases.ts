@@ -1,6 +1,6 @@
 /**
- * Renewing and looking at leases, on whichever member the client asked: the leader answers from its lessor, others forward
- * to the leader's peer port.
+ * Renewing and looking at leases, on whichever member the client asked: the leader answers from its lessor, others
+ * forward to the leader's peer port.
  *
  * Source: etcd server/etcdserver/v3_server.go LeaseRenew, LeaseTimeToLive.
  */

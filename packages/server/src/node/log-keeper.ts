@@ -1,7 +1,7 @@
 /**
- * Keeps the log short: every `snapshotCount` applied entries it asks the backend to commit, and once the database durably
- * holds that index it marks it in the WAL, releases the segments before it, purges what is beyond `maxWals`, and cuts the
- * log in memory down to what slow followers may still need.
+ * Keeps the log short: every `snapshotCount` applied entries it asks the backend to commit, and once the database
+ * durably holds that index it marks it in the WAL, releases the segments before it, purges what is beyond `maxWals`,
+ * and cuts the log in memory down to what slow followers may still need.
  *
  * Nothing above the durable applied index is ever released: after a crash the log must reach back to the database.
  *

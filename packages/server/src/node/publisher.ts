@@ -1,6 +1,6 @@
 /**
- * Announces this member's name and client URLs to the cluster until it has been applied: only then is the member ready to
- * be asked. Source: etcd server/etcdserver/server.go publishV3.
+ * Announces this member's name and client URLs to the cluster until it has been applied: only then is the member ready
+ * to be asked. Source: etcd server/etcdserver/server.go publishV3.
  */
 
 import { InternalField, messageBytes } from "@etcd-ts/api";

@@ -3,9 +3,9 @@ const firstSlabShare = 64;
 const slabGrowth = 4;
 
 /**
- * Hands out byte arrays cut from larger buffers: a buffer of its own for every small request costs more than the request.
- * A slab lives as long as any array cut from it, so what is kept long should be of similar age; proposals are, since the
- * log forgets them in order.
+ * Hands out byte arrays cut from larger buffers: a buffer of its own for every small request costs more than the
+ * request. A slab lives as long as any array cut from it, so what is kept long should be of similar age; proposals are,
+ * since the log forgets them in order.
  */
 export class SlabAllocator {
   readonly #slabBytes: number;

@@ -1,6 +1,6 @@
 /**
- * A snapshot of another member takes the place of this one's state: the database received with it replaces the live one,
- * and everything that is kept in memory of it. Until the last step reads answer from the old state.
+ * A snapshot of another member takes the place of this one's state: the database received with it replaces the live
+ * one, and everything that is kept in memory of it. Until the last step reads answer from the old state.
  *
  * Source: etcd server/etcdserver/server.go applySnapshot.
  */

@@ -1,6 +1,6 @@
 /**
- * Keeps the cluster version at the lowest version of all members (the leader's task), and the database's storage version
- * at the cluster's.
+ * Keeps the cluster version at the lowest version of all members (the leader's task), and the database's storage
+ * version at the cluster's.
  *
  * Source: etcd server/etcdserver/version/monitor.go.
  */

@@ -1,7 +1,7 @@
 /**
- * The SHA-256 of a request's body, sent behind it as a trailer: whoever knows the trailer refuses a body that was altered on
- * its way, and Go etcd, which neither sends nor reads it, is none the wiser. It cannot stand in front, as a body such as a
- * database's image is made while it is sent.
+ * The SHA-256 of a request's body, sent behind it as a trailer: whoever knows the trailer refuses a body that was
+ * altered on its way, and Go etcd, which neither sends nor reads it, is none the wiser. It cannot stand in front, as a
+ * body such as a database's image is made while it is sent.
  *
  * Source: RFC 9530 (Digest Fields) §2 Content-Digest; RFC 9110 §6.5 Trailer Fields.
  */
@@ -32,8 +32,8 @@ export function withDigest(
 }
 
 /**
- * The body of a request as it comes in. Ends with `BodyDigestError` when a digest was sent and is not the body's; without a
- * digest nothing is checked.
+ * The body of a request as it comes in. Ends with `BodyDigestError` when a digest was sent and is not the body's;
+ * without a digest nothing is checked.
  */
 export async function* checkedBody(digest: Digest, request: ServedRequest): AsyncGenerator<Uint8Array> {
   const sum = digest.startSha256();

@@ -113,7 +113,8 @@ export class PeerNetwork implements PeerTransport {
       case "memberUpdated":
         return this.#transport.updatePeer(effect.member.id, effect.member.peerUrls);
       case "memberRemoved":
-        // The others must still learn that the removal is committed, which a leader that leaves is the only one to know.
+        // The others must still learn that the removal is committed, which a leader that leaves is the only one to
+        // know.
         if (effect.id === this.#options.memberId) {
           this.#options.env.clock.setTimer(removedDelayMs, () => this.#options.removed());
         }

@@ -1,6 +1,6 @@
 /**
- * One raft message per POST: the channel of last resort, used while no stream is attached and towards members that are not
- * peers yet. At most four posts are under way and 64 messages wait.
+ * One raft message per POST: the channel of last resort, used while no stream is attached and towards members that are
+ * not peers yet. At most four posts are under way and 64 messages wait.
  *
  * Source: etcd server/etcdserver/api/rafthttp/pipeline.go.
  */

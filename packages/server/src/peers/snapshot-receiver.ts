@@ -1,6 +1,6 @@
 /**
- * `/raft/snapshot`: raft's message, then the database of a member that is further. Raft hears of it once the database is
- * complete on this member's disk. What is refused is logged with its reason and leaves nothing behind.
+ * `/raft/snapshot`: raft's message, then the database of a member that is further. Raft hears of it once the database
+ * is complete on this member's disk. What is refused is logged with its reason and leaves nothing behind.
  *
  * Source: etcd server/etcdserver/api/rafthttp/http.go snapshotHandler.
  */

@@ -1,7 +1,7 @@
 /**
  * Sends a follower that is too far behind the whole database: raft's message and an image behind it, in one POST. The
- * message is given the index, term and configuration of the image, which is newer than what raft had in mind. A digest of both
- * follows them.
+ * message is given the index, term and configuration of the image, which is newer than what raft had in mind. A digest
+ * of both follows them.
  *
  * Source: etcd server/etcdserver/api/rafthttp/snapshot_sender.go, server.go sendMergedSnap.
  */

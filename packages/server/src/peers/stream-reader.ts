@@ -1,6 +1,6 @@
 /**
- * The receiving end of a stream: dials the peer, decodes what it sends, and dials again when the stream ends, at most ten
- * times a second. A stream that is silent for 5 s (the peer sends a sign of life every 1.67 s) is dead.
+ * The receiving end of a stream: dials the peer, decodes what it sends, and dials again when the stream ends, at most
+ * ten times a second. A stream that is silent for 5 s (the peer sends a sign of life every 1.67 s) is dead.
  *
  * Source: etcd server/etcdserver/api/rafthttp/stream.go (streamReader).
  */

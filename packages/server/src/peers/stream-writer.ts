@@ -1,6 +1,7 @@
 /**
- * The sending end of a stream: the body of the answer to a peer that dialled us. It holds at most one connection; a newer
- * one replaces it. Messages of one loop turn leave in one write, and at most `queueMax` wait while the peer is slow.
+ * The sending end of a stream: the body of the answer to a peer that dialled us. It holds at most one connection; a
+ * newer one replaces it. Messages of one loop turn leave in one write, and at most `queueMax` wait while the peer is
+ * slow.
  *
  * Source: etcd server/etcdserver/api/rafthttp/stream.go (streamWriter).
  */

@@ -1,6 +1,6 @@
 /**
- * The members as etcd's v2 store had them: members up to 3.6 demand this of a snapshot message, and read it again at their
- * next start. Members of 3.7 send it and do not look at it.
+ * The members as etcd's v2 store had them: members up to 3.6 demand this of a snapshot message, and read it again at
+ * their next start. Members of 3.7 send it and do not look at it.
  *
  * Left out is what a reader does without: the history of events and the counters.
  *

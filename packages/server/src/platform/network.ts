@@ -1,6 +1,6 @@
 /**
- * Member to member traffic over Node's HTTP/1.1: keep-alive connections for posts, one connection per stream, no redirects
- * followed.
+ * Member to member traffic over Node's HTTP/1.1: keep-alive connections for posts, one connection per stream, no
+ * redirects followed.
  */
 
 import { once } from "node:events";

@@ -28,8 +28,8 @@ const loopResolutionMs = 10;
 const loopQuantiles = [0.5, 0.99, 0.999, 1] as const;
 
 /**
- * How late the event loop was, since the start; prom-client's own gauges begin anew with each scrape, and stop at 0.99. A
- * delay of a heartbeat interval is a heartbeat that came late.
+ * How late the event loop was, since the start; prom-client's own gauges begin anew with each scrape, and stop at 0.99.
+ * A delay of a heartbeat interval is a heartbeat that came late.
  */
 function registerLoopDelay(registry: Registry): void {
   const monitor = monitorEventLoopDelay({ resolution: loopResolutionMs });

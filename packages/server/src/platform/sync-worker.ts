@@ -1,6 +1,7 @@
 /**
  * Writes and syncs files on a thread of its own, so that a slow disk does not stop the loop. The thread waits on an
- * atomic; a job is put into shared memory and takes no message there, which matters as its latency is that of every put.
+ * atomic; a job is put into shared memory and takes no message there, which matters as its latency is that of every
+ * put.
  */
 
 import { Worker } from "node:worker_threads";
@@ -14,8 +15,8 @@ const dataBytesMax = 4 << 20;
 const word = { job: 0, fd: 1, length: 2, offsetLow: 3, offsetHigh: 4, sync: 5, errorLength: 6 } as const;
 
 /**
- * The worker's program. It is started from this function's text, so that it runs from sources and builds alike; hence it
- * must not refer to anything outside itself.
+ * The worker's program. It is started from this function's text, so that it runs from sources and builds alike; hence
+ * it must not refer to anything outside itself.
  */
 function runSyncWorker(): void {
   const require = process.getBuiltinModule;

@@ -1,6 +1,6 @@
 /**
- * TLS of the listeners and of connections to peers, from files that are read again for each connection, so that they can be
- * rotated. Which certificates are taken is for tls/certificate-rules.ts to say.
+ * TLS of the listeners and of connections to peers, from files that are read again for each connection, so that they
+ * can be rotated. Which certificates are taken is for tls/certificate-rules.ts to say.
  */
 
 import { X509Certificate } from "node:crypto";

@@ -1,6 +1,7 @@
 /**
  * KV.Range. A get of one key, the most frequent request, is read without decoding: only its key is taken out of the
- * bytes. Ranges are read in slices: however few keys are asked for, their order and their count may need all. Source: etcd server/etcdserver/v3_server.go Range.
+ * bytes. Ranges are read in slices: however few keys are asked for, their order and their count may need all. Source:
+ * etcd server/etcdserver/v3_server.go Range.
  */
 
 import { kv, latin1FromBytes } from "@etcd-ts/api";

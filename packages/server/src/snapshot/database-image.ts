@@ -1,7 +1,7 @@
 /**
- * A consistent image of the live database in etcd's file format, made while the database goes on changing: two passes over
- * one pinned read. Its index, term and configuration are read from that very transaction, so that they are exactly those
- * of the rows in it.
+ * A consistent image of the live database in etcd's file format, made while the database goes on changing: two passes
+ * over one pinned read. Its index, term and configuration are read from that very transaction, so that they are exactly
+ * those of the rows in it.
  *
  * A pinned read keeps LMDB's pages from being used again: an image has a deadline, and whoever takes it must close it.
  *

@@ -1,6 +1,7 @@
 /**
- * Who may read the whole database, to make an image of it or a hash, and when: one at a time for clients and one for other
- * members, so that a slow client does not keep a follower from being caught up. The others wait, as many as `waitingMax`.
+ * Who may read the whole database, to make an image of it or a hash, and when: one at a time for clients and one for
+ * other members, so that a slow client does not keep a follower from being caught up. The others wait, as many as
+ * `waitingMax`.
  */
 
 import type { BufferedBackend } from "../backend/buffered-backend.js";
@@ -33,8 +34,9 @@ export class ImageMaker {
   }
 
   /**
-   * Calls `use` with an image that holds at least what is applied now, once it is its turn, and closes the image when the
-   * promise of `use` settles. Rejects as `use` does, and with `ImageAbortedError` when too many wait or the database goes.
+   * Calls `use` with an image that holds at least what is applied now, once it is its turn, and closes the image when
+   * the promise of `use` settles. Rejects as `use` does, and with `ImageAbortedError` when too many wait or the
+   * database goes.
    */
   async withImage<Result>(consumer: ImageConsumer, use: (image: DatabaseImage) => Promise<Result>): Promise<Result> {
     const release = await this.#lanes[consumer].enter();

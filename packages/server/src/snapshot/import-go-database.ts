@@ -1,9 +1,9 @@
 /**
- * A data directory of Go etcd, taken over at the first start: its database is read into one of ours, its log stays what it
- * is, since ours has the same format.
+ * A data directory of Go etcd, taken over at the first start: its database is read into one of ours, its log stays what
+ * it is, since ours has the same format.
  *
- * If Go's member stopped between noting in its log that a snapshot of the leader is the state and putting it in place, the
- * snapshot's file is the database.
+ * If Go's member stopped between noting in its log that a snapshot of the leader is the state and putting it in place,
+ * the snapshot's file is the database.
  *
  * Source: etcd server/etcdserver/api/snap/db.go, server/storage/backend.go RecoverSnapshotBackend.
  */

@@ -1,6 +1,6 @@
 /**
- * Builds a database of ours from an image in etcd's format, bucket by bucket, in slices. The new database lies beside the
- * live one and is complete and durable when the promise resolves; who wants it to be the live one switches to it.
+ * Builds a database of ours from an image in etcd's format, bucket by bucket, in slices. The new database lies beside
+ * the live one and is complete and durable when the promise resolves; who wants it to be the live one switches to it.
  */
 
 import { bytesFromLatin1 } from "@etcd-ts/api";

@@ -1,6 +1,6 @@
 /**
- * The buckets of a pinned database as rows in order, the way etcd's own database has them: rows whose key was too long for
- * a table of ours stand in their bucket again.
+ * The buckets of a pinned database as rows in order, the way etcd's own database has them: rows whose key was too long
+ * for a table of ours stand in their bucket again.
  *
  * Rows are read in chunks of bounded size, so that whoever pulls them may stop for any time between two of them.
  */

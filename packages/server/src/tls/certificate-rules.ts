@@ -27,8 +27,8 @@ export interface CertificateRules {
 }
 
 /**
- * Whether a certificate is good for a host name or an address. The common name does not count; a `*` stands for the first
- * label, whatever the number of the others. Source: Go crypto/x509/verify.go VerifyHostname.
+ * Whether a certificate is good for a host name or an address. The common name does not count; a `*` stands for the
+ * first label, whatever the number of the others. Source: Go crypto/x509/verify.go VerifyHostname.
  */
 export function isValidFor(certificate: Pick<ShownCertificate, "dnsNames" | "hasAddress">, host: string): boolean {
   const name = host.replace(/^\[(.*)\]$/, "$1").replace(/\.$/, "");

@@ -4,7 +4,8 @@ import { DerReader, derTag, withoutLeadingZeros } from "./der.js";
 
 /**
  * Serial numbers on a list in DER, of version 2 as Go demands, as lower-case hex without leading zeros; undefined for
- * another version. Throws `DerError` when it is no list. Source: RFC 5280 §5.1; etcd client/pkg/transport/listener_tls.go checkCRL.
+ * another version. Throws `DerError` when it is no list. Source: RFC 5280 §5.1; etcd
+ * client/pkg/transport/listener_tls.go checkCRL.
  */
 export function revokedSerials(list: Uint8Array): ReadonlySet<string> | undefined {
   const serials = new Set<string>();

@@ -3,8 +3,8 @@
  * one after the other in the segment. A block is never written twice and is left to the garbage collector.
  *
  * Performance: an entry costs one copy and one checksum, both over the same bytes. The varint of the checksum stands
- * before the data it covers, so data is first put where it belongs if the checksum takes five bytes, as 15 of 16 do, and
- * moved when it takes fewer.
+ * before the data it covers, so data is first put where it belongs if the checksum takes five bytes, as 15 of 16 do,
+ * and moved when it takes fewer.
  */
 
 import { encodeEntry, sizeEntry } from "@etcd-ts/api/raftpb";

@@ -91,8 +91,8 @@ export async function readLog(
 }
 
 /**
- * The newest mark that the log's last hard state covers: where a member opens its log. The empty mark of a new log counts.
- * Segments are read from the newest back, since each begins with the checksum and the hard state it needs.
+ * The newest mark that the log's last hard state covers: where a member opens its log. The empty mark of a new log
+ * counts. Segments are read from the newest back, since each begins with the checksum and the hard state it needs.
  */
 export async function findLatestMark(disk: Disk, digest: Digest, directory: string): Promise<SnapshotMark> {
   const all = await listSegments(disk, directory);

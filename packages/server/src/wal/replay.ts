@@ -2,8 +2,9 @@
  * What the records of a log add up to: metadata, the last hard state, and the entries behind a snapshot mark. Newer
  * entries replace older ones from their index on.
  *
- * A record's type is not covered by its checksum. So beyond what etcd checks, each record must be one that raft can have
- * written at that place: indexes without gap, terms and commit that never decrease, committed entries never replaced.
+ * A record's type is not covered by its checksum. So beyond what etcd checks, each record must be one that raft can
+ * have written at that place: indexes without gap, terms and commit that never decrease, committed entries never
+ * replaced.
  */
 
 import { type Entry, emptyHardState, type HardState, none } from "@etcd-ts/raft";

@@ -1,8 +1,8 @@
 /**
  * The segment that is being written. Its blocks are filled with zeros ahead of the log, off the loop and a piece at a
- * time, because a sync that must also record new blocks or a new length takes nearly twice as long; a write waits for the
- * piece being filled only if it would run into it. No more is filled than will be written soon: a sync of the log must
- * also wait for the zeros that are on their way to the disk.
+ * time, because a sync that must also record new blocks or a new length takes nearly twice as long; a write waits for
+ * the piece being filled only if it would run into it. No more is filled than will be written soon: a sync of the log
+ * must also wait for the zeros that are on their way to the disk.
  */
 
 import type { DiskFile, DiskLock } from "../env.js";

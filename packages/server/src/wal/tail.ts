@@ -7,8 +7,8 @@
  * synced before it was written. Readers of etcd skip it.
  *
  * 1. Nothing but zeros follows: the end.
- * 2. The first record that cannot be read looks torn: it lies in, or reaches into, a sector that is all zero, or it goes
- *    beyond the end of the file. Its batch was not synced, unless
+ * 2. The first record that cannot be read looks torn: it lies in, or reaches into, a sector that is all zero, or it
+ *    goes beyond the end of the file. Its batch was not synced, unless
  *    a. the record is whole and only its length field is wrong, or
  *    b. a later batch follows: then the record was synced, and may have been acknowledged;
  *    the same where batches are not marked (the log was written by etcd) and any chain of records follows.
@@ -81,9 +81,9 @@ function sectorEnd(offset: number, at: number): number {
 }
 
 /**
- * Whether the record is there and whole, but for its length field. (If that is right, only padding was cut off.) A field
- * of zeros that fills its sector is what remains if that sector was lost and the next one was not; elsewhere, if one
- * flipped bit explains it just as well, it is taken for damage.
+ * Whether the record is there and whole, but for its length field. (If that is right, only padding was cut off.) A
+ * field of zeros that fills its sector is what remains if that sector was lost and the next one was not; elsewhere, if
+ * one flipped bit explains it just as well, it is taken for damage.
  */
 function hasWrongLength(bytes: Uint8Array, offset: number, crc: number, digest: Digest): boolean {
   const record = parseRecord(bytes, frameAlignment, bytes.length);

@@ -1,6 +1,6 @@
 /**
- * What apply needs of the other parts of the replicated state, declared where it is used. All of them write only through
- * the backend, within the entry that is being applied.
+ * What apply needs of the other parts of the replicated state, declared where it is used. All of them write only
+ * through the backend, within the entry that is being applied.
  */
 
 import type { InternalField, Reason } from "@etcd-ts/api";

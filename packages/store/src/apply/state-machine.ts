@@ -2,9 +2,9 @@
  * The replicated state machine: applies raft entries, strictly in order, to the store. Source:
  * server/etcdserver/apply/{uber_apply,apply,apply_auth}.go.
  *
- * Most entries finish in one call. One that touches much goes on in budgeted steps (`apply`, then `resume` until there is
- * an outcome); no other entry starts meanwhile. Its revision, its events and its applied index are published in the last
- * step, so readers and a crash see all of it or nothing.
+ * Most entries finish in one call. One that touches much goes on in budgeted steps (`apply`, then `resume` until there
+ * is an outcome); no other entry starts meanwhile. Its revision, its events and its applied index are published in the
+ * last step, so readers and a crash see all of it or nothing.
  *
  * etcd's wrappers around the applier are checks in their order: CORRUPT alarm, NOSPACE alarm, authorisation, quota.
  */
@@ -46,8 +46,8 @@ import { type AlarmTable, type AuthPort, type LeaseTable, type MembershipTable, 
 import { costOfKeyValue, costOfLeaseGrant, costOfTxn, type Quota } from "./quota.js";
 
 /**
- * A normal entry of the raft log. `data` is an InternalRaftRequest; empty or undefined it is a new leader's. It is read until
- * there is an outcome.
+ * A normal entry of the raft log. `data` is an InternalRaftRequest; empty or undefined it is a new leader's. It is read
+ * until there is an outcome.
  */
 export interface AppliedEntry {
   readonly index: number;
@@ -135,8 +135,8 @@ export class StateMachine {
   }
 
   /**
-   * Loads the whole state from `backend` in slices, at boot or after a snapshot has replaced the database. Until the last
-   * slice, reads answer from the old state.
+   * Loads the whole state from `backend` in slices, at boot or after a snapshot has replaced the database. Until the
+   * last slice, reads answer from the old state.
    */
   *restoreTask(backend: Backend, budget: Budget): Task<void> {
     assert(!this.busy, "no entry is under way while the database is replaced");
@@ -150,8 +150,8 @@ export class StateMachine {
   }
 
   /**
-   * Applies the next entry. Undefined: it touches much and was begun; call `resume` until there is an outcome, and apply
-   * nothing else before. `budget` is in keys touched, about a microsecond each.
+   * Applies the next entry. Undefined: it touches much and was begun; call `resume` until there is an outcome, and
+   * apply nothing else before. `budget` is in keys touched, about a microsecond each.
    */
   apply(entry: AppliedEntry, options: ApplyOptions, budget: number): Outcome | undefined {
     assert(!this.busy, "one entry is applied at a time");

@@ -1,9 +1,10 @@
 /**
  * Spreads expiries after a promotion. Leases that expire together are revoked at a limited rate, and those at the end
- * would live on for long, unrenewed and expired. So a second takes a target number of leases; what is above it goes to the
- * next second that has room.
+ * would live on for long, unrenewed and expired. So a second takes a target number of leases; what is above it goes to
+ * the next second that has room.
  *
- * Leases come in any order, one by one: etcd sorts them all first, which with a million of them would hold up a new leader.
+ * Leases come in any order, one by one: etcd sorts them all first, which with a million of them would hold up a new
+ * leader.
  * Source: server/lease/lessor.go (Promote), for the purpose and the target.
  */
 

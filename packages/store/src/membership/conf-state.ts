@@ -1,6 +1,6 @@
 /**
- * The row `meta/confState`: raft's configuration as JSON. Source: server/storage/schema/confstate.go, and the JSON names of
- * raftpb.ConfState.
+ * The row `meta/confState`: raft's configuration as JSON. Source: server/storage/schema/confstate.go, and the JSON
+ * names of raftpb.ConfState.
  */
 
 import { encodeUtf8 } from "@etcd-ts/api";

@@ -1,7 +1,7 @@
 /**
  * JSON in which integers keep all their digits: member and cluster ids are 64-bit numbers written as bare digits, which
- * `JSON.parse` would round. Strings are written as Go's encoder writes them, so that rows of the database are the bytes a
- * Go member would have stored.
+ * `JSON.parse` would round. Strings are written as Go's encoder writes them, so that rows of the database are the bytes
+ * a Go member would have stored.
  *
  * The reader accepts RFC 8259 with a bounded depth; an integer becomes a bigint, any other number a number.
  */

@@ -3,8 +3,8 @@
  * `members_removed` and `cluster`.
  *
  * A configuration change is validated (`refusal`) and applied (`apply`) at its place in the log, from the table and the
- * change alone, so that all members decide alike. The table always agrees with raft's configuration: a member is a voter
- * or a learner by the type of the change that made it so.
+ * change alone, so that all members decide alike. The table always agrees with raft's configuration: a member is a
+ * voter or a learner by the type of the change that made it so.
  *
  * Left to others: raft, connections to peers, the checks before a proposal (strict-reconfig.ts), what a new cluster
  * version means for this member.

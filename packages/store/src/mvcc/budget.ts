@@ -1,6 +1,6 @@
 /**
- * How work is cut into slices. A task is a generator that yields whenever its budget is spent; who drives it refills the
- * budget, or goes away and comes back later. One unit is about one key touched: 0.2 to 2 µs.
+ * How work is cut into slices. A task is a generator that yields whenever its budget is spent; who drives it refills
+ * the budget, or goes away and comes back later. One unit is about one key touched: 0.2 to 2 µs.
  */
 
 export class Budget {

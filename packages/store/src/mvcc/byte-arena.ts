@@ -41,8 +41,8 @@ export class ByteArena {
   }
 
   /**
-   * What was appended since the last `clear`: in one piece a view that is valid until the next `clear` or `append`, several
-   * pieces are the taker's.
+   * What was appended since the last `clear`: in one piece a view that is valid until the next `clear` or `append`,
+   * several pieces are the taker's.
    */
   view(): Pieces {
     const last = this.#bytes.subarray(0, this.#length);

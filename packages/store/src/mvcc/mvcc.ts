@@ -2,8 +2,8 @@
  * The versioned key-value store: revisions, the index, records, compaction, hashes. Source: server/storage/mvcc.
  *
  * There is one writer. It opens a transaction, changes keys in as many slices as it needs, and publishes: the revision
- * becomes current and its changes go to the listener in one synchronous step. Readers never see an unpublished revision.
- * After a snapshot has replaced the database, `replaceTask` starts over on the new one.
+ * becomes current and its changes go to the listener in one synchronous step. Readers never see an unpublished
+ * revision. After a snapshot has replaced the database, `replaceTask` starts over on the new one.
  */
 
 import { assert } from "../assert.js";
@@ -130,9 +130,9 @@ export class Mvcc implements WatchSource {
   }
 
   /**
-   * Starts over on `backend`, in slices: at boot, and when a snapshot has replaced the database. Until it ends the store
-   * answers from the old state, if that database is still open; no entry may be applied meanwhile. `restoreLeases` must
-   * bring the leases of the new database, because its keys are attached to them next.
+   * Starts over on `backend`, in slices: at boot, and when a snapshot has replaced the database. Until it ends the
+   * store answers from the old state, if that database is still open; no entry may be applied meanwhile.
+   * `restoreLeases` must bring the leases of the new database, because its keys are attached to them next.
    */
   *replaceTask(backend: Backend, budget: Budget, restoreLeases?: () => Task<void>): Task<void> {
     assert(this.#txn === undefined, "no transaction is open while the database is replaced");

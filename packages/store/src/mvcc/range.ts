@@ -2,7 +2,8 @@
  * Reading a range of keys at a revision. Source: server/etcdserver/txn/range.go, server/storage/mvcc/kvstore_txn.go.
  *
  * The answer's records are put one after the other as the encoded `kvs` field of RangeResponse, so that sending them is
- * one copy, or none where they are many. Filters and most orders need only the index; records are fetched last, and only those that are sent.
+ * one copy, or none where they are many. Filters and most orders need only the index; records are fetched last, and
+ * only those that are sent.
  */
 
 import { compareBytes, isSingleKey, latin1FromBytes, latin1Range } from "@etcd-ts/api";
@@ -197,7 +198,8 @@ function hasFilters(
 }
 
 /**
- * Calls `onLive` for each key of the interval that is live at the revision, in key order, with `index.located` set, until it returns false. The visitor may delete the key it is given.
+ * Calls `onLive` for each key of the interval that is live at the revision, in key order, with `index.located` set,
+ * until it returns false. The visitor may delete the key it is given.
  */
 export function* visitLive(
   index: KeyIndex,

@@ -2,8 +2,8 @@
  * Records: `mvccpb.KeyValue` {1 key, 2 create_revision, 3 mod_revision, 4 version, 5 value, 6 lease}, fields ascending,
  * zero and empty ones omitted, as every member must store them byte for byte (the bytes are hashed).
  *
- * A *record chunk* is such a message as field 2 of an enclosing one: 0x12, its length as a varint, its bytes. It is what
- * RangeResponse.kvs, PutResponse.prev_kv and Event.kv hold, so it is spliced there without being decoded.
+ * A *record chunk* is such a message as field 2 of an enclosing one: 0x12, its length as a varint, its bytes. It is
+ * what RangeResponse.kvs, PutResponse.prev_kv and Event.kv hold, so it is spliced there without being decoded.
  */
 
 import { writeLatin1 } from "@etcd-ts/api";

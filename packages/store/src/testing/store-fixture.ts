@@ -1,6 +1,6 @@
 /**
- * A whole store over a memory backend, driven by entries as a member would be. Answers are encoded and decoded again, so
- * every test also checks the response encoding.
+ * A whole store over a memory backend, driven by entries as a member would be. Answers are encoded and decoded again,
+ * so every test also checks the response encoding.
  */
 
 import { bytesFromLatin1, crc32c, latin1FromBytes, messageBytes } from "@etcd-ts/api";

@@ -60,8 +60,8 @@ const fewOps = 8;
 
 /**
  * Runs a transaction on few single keys at once, with the result that `txnTask` has; undefined when it is not one, and
- * nothing has been done then. Most are: a comparison, a put or delete, and a get if the comparison fails. The generators
- * of a task would cost as much as all the rest of such a transaction.
+ * nothing has been done then. Most are: a comparison, a put or delete, and a get if the comparison fails. The
+ * generators of a task would cost as much as all the rest of such a transaction.
  */
 export function runSmallTxn(request: TxnRequest, ports: TxnPorts): TxnResult | Refused | undefined {
   if (!isSmall(request)) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Memory for the bytes of events: small ones are laid one after the other into shared arrays, because an array of its own
- * for each would cost more than the event. An array lives as long as any event in it is waiting somewhere.
+ * Memory for the bytes of events: small ones are laid one after the other into shared arrays, because an array of its
+ * own for each would cost more than the event. An array lives as long as any event in it is waiting somewhere.
  */
 
 import { eventSlabBytes } from "./limits.js";

@@ -1,6 +1,6 @@
 /**
- * Ranges of keys, each with a set of owners, and the question which ranges contain a key. Looking up costs the logarithm
- * of the number of distinct ranges, and the ranges found, for as long as ranges do not overlap wildly.
+ * Ranges of keys, each with a set of owners, and the question which ranges contain a key. Looking up costs the
+ * logarithm of the number of distinct ranges, and the ranges found, for as long as ranges do not overlap wildly.
  *
  * It is a treap ordered by (lo, hi) in which each node knows the greatest `hi` below it. Priorities come from a fixed
  * sequence: they have to be independent of the keys, not secret, and the same calls give the same tree.

@@ -19,8 +19,8 @@ export interface WatchSource {
    */
   scanRecords(loMain: number, loSub: number, hiMainExclusive: number, visit: RecordVisitor): void;
   /**
-   * The KeyValue message of a key (latin1 string) at a revision, a view valid until the next call on the store; undefined
-   * when the key did not exist then.
+   * The KeyValue message of a key (latin1 string) at a revision, a view valid until the next call on the store;
+   * undefined when the key did not exist then.
    */
   recordAt(key: string, revision: number): Uint8Array | undefined;
 }
@@ -36,8 +36,8 @@ export interface Change {
   /** Where the key's life began; equal to the revision when this put created it, 0 for a deletion. */
   readonly createRevision: number;
   /**
-   * KeyValue as field 2 of an enclosing message (0x12, length, bytes), of a deletion with key and mod_revision only; a view
-   * valid during the call.
+   * KeyValue as field 2 of an enclosing message (0x12, length, bytes), of a deletion with key and mod_revision only; a
+   * view valid during the call.
    */
   readonly record: Uint8Array;
 }

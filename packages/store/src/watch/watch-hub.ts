@@ -1,10 +1,11 @@
 /**
- * The store's side of watching: every watcher of this member, and the way of each published event to those that want it.
+ * The store's side of watching: every watcher of this member, and the way of each published event to those that want
+ * it.
  *
  * A watcher is *synced* when it has been given everything up to the current revision; then what is published next is
- * queued on its stream at once. One that starts in the past, or whose stream was full, is behind: it catches up from the
- * store's history in rounds, `syncStep` by `syncStep`, together with others, and becomes synced at the end. One whose
- * next revision was compacted meanwhile is cancelled. So per watcher:
+ * queued on its stream at once. One that starts in the past, or whose stream was full, is behind: it catches up from
+ * the store's history in rounds, `syncStep` by `syncStep`, together with others, and becomes synced at the end. One
+ * whose next revision was compacted meanwhile is cancelled. So per watcher:
  *
  * 1. events come in the order of revisions, within one in order of execution, each once, none left out;
  * 2. all events of one revision are in one response (unless the client asked for fragments);

@@ -1,7 +1,7 @@
 /**
  * What waits on a stream: batches of events, and everything else, encoded but for its header. A message becomes a
- * `WatchResponse` when it is taken from the stream: the header of its revision, the watch id and the shared bytes of its
- * events are laid side by side. Source: etcdserverpb.WatchResponse.
+ * `WatchResponse` when it is taken from the stream: the header of its revision, the watch id and the shared bytes of
+ * its events are laid side by side. Source: etcdserverpb.WatchResponse.
  */
 
 import { encodeUtf8 } from "@etcd-ts/api";

@@ -15,8 +15,8 @@ import type { WatchSpec } from "./watcher.js";
 
 export interface WatchSessionOptions {
   /**
-   * Why the caller may not read [key, rangeEnd), undefined if it may. `rangeEnd` is the one of the request: empty for one
-   * key, a single 0 byte for everything from `key` on.
+   * Why the caller may not read [key, rangeEnd), undefined if it may. `rangeEnd` is the one of the request: empty for
+   * one key, a single 0 byte for everything from `key` on.
    */
   readonly authorize: (key: Uint8Array, rangeEnd: Uint8Array) => Reason | undefined;
   readonly currentRevision: () => number;

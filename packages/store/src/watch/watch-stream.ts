@@ -1,10 +1,10 @@
 /**
  * One Watch call's way out: the messages waiting for its client, in order, and the watchers of the stream by id.
  *
- * The rpc layer takes responses with `next` for as long as its connection has room and is told by `onReady` when there is
- * something to take again. While it does not take, further events of a watcher are merged into its waiting message; when
- * the stream is full (see limits.ts), watchers fall behind and catch up from the store once it drains. Nothing is ever
- * skipped: a watcher gets every event, or a cancellation.
+ * The rpc layer takes responses with `next` for as long as its connection has room and is told by `onReady` when there
+ * is something to take again. While it does not take, further events of a watcher are merged into its waiting message;
+ * when the stream is full (see limits.ts), watchers fall behind and catch up from the store once it drains. Nothing is
+ * ever skipped: a watcher gets every event, or a cancellation.
  *
  * There is one queue for replies, events and progress. So a watcher's `created` precedes its events without further
  * care, and a progress notification is preceded by all it promises.
@@ -104,8 +104,8 @@ export class WatchStream {
   }
 
   /**
-   * Takes the next response, undefined when nothing waits. The response must be written before the next call of anything
-   * here.
+   * Takes the next response, undefined when nothing waits. The response must be written before the next call of
+   * anything here.
    */
   next(headers: HeaderFields): WatchResponse | undefined {
     if (this.#splitting !== undefined) {
@@ -209,8 +209,8 @@ export class WatchStream {
   }
 
   /**
-   * Queues a notification that the watcher, or every one, has all events up to the revision. The stream must not be full:
-   * a notification takes the room of an event.
+   * Queues a notification that the watcher, or every one, has all events up to the revision. The stream must not be
+   * full: a notification takes the room of an event.
    */
   pushProgress(revision: number, watcher: Watcher | undefined): void {
     assert(!this.isFull, "progress is queued only while there is room");
