@@ -1,9 +1,10 @@
 /**
  * The differential test: random programs against our server and Go etcd.
  *
- *   node build/tests/differential/run.js [--programs N] [--seed N] [--only INDEX] [--ours CMD] [--peer CMD] [--auth]
+ *   node build/tests/differential/run.js [--programs N] [--first INDEX] [--seed N] [--only INDEX] [--ours CMD] [--peer CMD] [--auth]
  *
- * Program I of a seed is the same whatever N is; a failure prints it shrunk, with the command that repeats it.
+ * Program I of a seed is the same whatever N is; a failure prints it shrunk, with the command that repeats it. A run that was
+ * stopped goes on with `--first`, the number of programs that its last line of progress says.
  */
 
 import { join } from "node:path";
@@ -30,6 +31,7 @@ export async function run(args: string[]): Promise<Totals> {
     options: {
       programs: { type: "string", default: "20000" },
       seed: { type: "string", default: "1" },
+      first: { type: "string", default: "0" },
       only: { type: "string" },
       ours: { type: "string", default: ourServer },
       peer: { type: "string", default: join(bin, "etcd") },
@@ -39,12 +41,13 @@ export async function run(args: string[]): Promise<Totals> {
   const commands = { ours: splitCommand(values.ours), peer: splitCommand(values.peer) };
   const session = new Session(await Schema.load(), commands);
   const seed = Number(values.seed);
-  const first = values.only === undefined ? 0 : Number(values.only);
+  const first = Number(values.only ?? values.first);
   const end = values.only === undefined ? Number(values.programs) : first + 1;
   try {
     for (let index = first; index < end && session.failed < failuresMax; index++) {
       const program = randomProgram(new Random(seed * seedStride + index), { auth: values.auth });
       await session.run(program, `--seed ${seed} --only ${index}${values.auth ? " --auth" : ""}`);
+      if ((index + 1) % batchSize === 0) console.log(`${index + 1} programs of seed ${seed}, ${session.failed} failed`);
     }
     if (values.ours !== values.peer) {
       await session.runExamples();
