@@ -22,8 +22,8 @@ import { countCalls, HealthService, type Member, MemberMetrics, memberServices }
 import { Budget, runToEnd } from "@etcd-ts/store";
 import { Flag, FrameType, FrameWriter, preface, SettingsId, windowMax } from "./generator/frames.js";
 import { HpackEncoder } from "./generator/hpack.js";
-import { benchmarkKeys } from "./generator/key-space.js";
-import { PutWork, RangeWork, Steps } from "./generator/kv-work.js";
+import { benchmarkKeys, type KeySpace } from "./generator/key-space.js";
+import { KvPath, PutWork, RangeWork, Steps } from "./generator/kv-work.js";
 import { LeasePath } from "./generator/lease-work.js";
 import { MessageWriter } from "./generator/message.js";
 import { Revisions } from "./generator/revisions.js";
@@ -264,6 +264,21 @@ function watchRow(makeClient: () => MemoryClient, member: Member, options: { str
   return { name, round };
 }
 
+/** If the key exists, put, else get. Revisions are not known here, as answers are not read. */
+function swapCall(keys: KeySpace, index: number): UnaryCall {
+  const key = new Uint8Array(keys.keySize);
+  const value = new Uint8Array(keys.valueSize);
+  keys.writeKey(key, 0, index);
+  keys.writeValue(value, 0, index, 0);
+  const part = (): MessageWriter => new MessageWriter(value.length + 2 * key.length + 64);
+  // Target VERSION, the default, GREATER than 0, the default.
+  const compare = part().uint(1, 1).span(3, key).finish();
+  const put = part().span(2, part().span(1, key).span(2, value).finish()).finish();
+  const get = part().span(1, part().span(1, key).finish()).finish();
+  const message = part().span(1, compare).span(2, put).span(3, get).finish();
+  return { path: KvPath.txn, message, size: message.length };
+}
+
 /** As many keepalive streams as there are callers; a message on each at once. */
 function keepAliveRow(clients: readonly MemoryClient[], member: Member): Row {
   const calls: { client: MemoryClient; id: number; request: Uint8Array }[] = [];
@@ -372,6 +387,9 @@ async function main(): Promise<void> {
   const get = new RangeWork(load);
   const serializable = new RangeWork(load, { serializable: true });
   const range = new RangeWork(load, { rangeSize: 1000 });
+  const swaps = Array.from({ length: 100 }, (_, i) => swapCall(keys, i));
+  const grantMessage = new MessageWriter(16).uint(1, 600).finish();
+  const grant = { path: LeasePath.grant, message: grantMessage, size: grantMessage.length };
   const fill = unaryRow(clients, "fill", () => prepared(put));
   for (let filled = 0; filled < keyCount; ) filled += await fill.round();
 
@@ -380,6 +398,8 @@ async function main(): Promise<void> {
     unaryRow(clients, "get, serializable", () => prepared(serializable)),
     unaryRow(clients, "put", () => prepared(put)),
     unaryRow(clients, "mixed 80 % get, 20 % put", (caller) => prepared(caller % 5 === 0 ? put : get)),
+    unaryRow(clients, "txn: compare, put or get", (caller) => swaps[caller % swaps.length] as UnaryCall),
+    unaryRow(clients, "lease grant", () => grant),
     unaryRow(clients.slice(0, 1), "range of 1 000 keys", () => prepared(range)),
     keepAliveRow(clients, member),
     watchRow(makeClient, member, { streams: 1, watchers: 1000 }),

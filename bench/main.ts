@@ -21,8 +21,9 @@ import { parseArgs } from "node:util";
 import { Member, splitCommand } from "../tests/interop/support/member.js";
 import type { LoopResult } from "./generator/closed-loop.js";
 import { type Group, groups, type Row } from "./rows.js";
+import { measureSdk, sdkRowName } from "./sdk.js";
 import { type Server, Side } from "./side.js";
-import { type Figures, isMet, type Line, median, renderTable } from "./table.js";
+import { type Figures, isCalm, isMet, type Line, median, renderTable } from "./table.js";
 import { Trio } from "./trio.js";
 
 interface Options {
@@ -85,7 +86,6 @@ const catchUps = [
 ];
 
 const lines: Line[] = [];
-const notes: string[] = [];
 for (const group of groups) {
   const rows = group.rows.filter((row) => isWanted(row.name, group.name));
   if (rows.length > 0) {
@@ -98,11 +98,12 @@ if (isWanted("new keys RSS boot", "million")) {
 for (const { name, flags } of catchUps) {
   if (isWanted(name, "clusters")) lines.push(await measureCatchUp(name, flags));
 }
-console.log(values.json ? JSON.stringify({ options, lines, notes }, undefined, 2) : renderTable(lines));
-for (const note of values.json ? [] : notes) {
-  console.log(note);
+if (isWanted(sdkRowName, "sdk")) {
+  progress(sdkRowName);
+  lines.push(await measureSdk({ ...options, command: options.ours, flags: memberFlags }));
 }
-process.exitCode = values.check && !lines.every(isMet) ? 1 : 0;
+console.log(values.json ? JSON.stringify({ options, lines }, undefined, 2) : renderTable(lines));
+process.exitCode = values.check && !lines.every((line) => isMet(line) && isCalm(line)) ? 1 : 0;
 
 function isWanted(name: string, group: string): boolean {
   return options.only.length === 0 || options.only.some((text) => name.includes(text) || group.includes(text));
@@ -122,7 +123,6 @@ async function measureGroup(group: Group, rows: readonly Row[]): Promise<Line[]>
       progress(row.name);
       measured.push(...(await measureRow(row, pair, nullServer?.side)));
     }
-    await noteStalls(group.name, pair.ours);
     return measured;
   } finally {
     nullServer?.close();
@@ -142,7 +142,8 @@ async function measureRow(row: Row, pair: Pair, nullSide: Side | undefined): Pro
   }
   const ceiling =
     nullSide === undefined || row.isLatencyBound === true ? undefined : await row.run(nullSide, options.seconds);
-  const line = lineOf(row, summarize(ours), summarize(peer), ceiling);
+  const stallMs = await stallOf(serverOf(pair.ours));
+  const line = { ...lineOf(row, summarize(ours), summarize(peer), ceiling), ...stallMs };
   if (row.name !== "put 256 B, 100 k keys, 10×10") {
     return [line];
   }
@@ -260,9 +261,11 @@ interface MillionRun {
   readonly put: Run;
   readonly bootMs: number;
   readonly bootCpuSeconds: number;
+  /** Since the boot. */
+  readonly stallMs?: number;
 }
 
-/** Puts over new keys only, then the memory they take and the time to boot with them. */
+/** Puts over new keys only, then the memory they take and the time to boot with them, to the first linearizable read. */
 async function measureMillion(): Promise<Line[]> {
   const ours: MillionRun[] = [];
   const peer: MillionRun[] = [];
@@ -277,6 +280,7 @@ async function measureMillion(): Promise<Line[]> {
   const bootPeer = median(peer.map((run) => run.bootMs));
   const cpuOurs = median(ours.map((run) => run.bootCpuSeconds));
   const cpuPeer = median(peer.map((run) => run.bootCpuSeconds));
+  const stalls = ours.flatMap(({ stallMs }) => stallMs ?? []);
   const megabytes = (run: Run): number => run.rssBytes / 2 ** 20;
   const keys = `${options.keys.toLocaleString("en-US").replaceAll(",", " ")} keys`;
   return [
@@ -296,6 +300,7 @@ async function measureMillion(): Promise<Line[]> {
     {
       ...{ name: `boot with ${keys}`, unit: "ms", ours: { value: bootOurs }, peer: { value: bootPeer } },
       ...{ ratio: bootOurs / bootPeer, target: 0.4, lessIsBetter: true },
+      ...(stalls.length === 0 ? {} : { stallMs: Math.max(...stalls) }),
     },
     {
       // On a busy machine this says more than the time.
@@ -316,7 +321,7 @@ async function millionRun(name: string, command: readonly string[]): Promise<Mil
     const bootMs = await member.boot();
     const bootCpuSeconds = member.cpuSeconds();
     await sampleGets(side);
-    return { put, bootMs, bootCpuSeconds };
+    return { put, bootMs, bootCpuSeconds, ...(await stallOf(member)) };
   } finally {
     await member.close();
   }
@@ -367,13 +372,11 @@ async function startNull(): Promise<{ side: Side; close: () => void }> {
   return { side: new Side({ host: "127.0.0.1", port }), close: () => child.kill() };
 }
 
-/** Event-loop stalls are known only if the member tells them in its metrics. */
-async function noteStalls(group: string, side: Side): Promise<void> {
-  const metrics = (await serverOf(side).get("/metrics"))?.body ?? "";
-  const stalls = metrics
-    .split("\n")
-    .filter((text) => /event_?loop.*(max|p99|quantile="(0\.9|1"))/i.test(text) && !text.startsWith("#"));
-  notes.push(...stalls.map((text) => `${group}: ${text}`));
+/** How late our server's event loop was; a server that does not tell has none. */
+async function stallOf(server: Server): Promise<Pick<Line, "stallMs">> {
+  const metrics = (await server.get("/metrics"))?.body ?? "";
+  const seconds = /^etcd_ts_event_loop_delay_seconds\{quantile="0\.999"\} (\S+)$/m.exec(metrics)?.[1];
+  return seconds === undefined ? {} : { stallMs: Number(seconds) * 1000 };
 }
 
 function progress(text: string): void {

@@ -22,6 +22,16 @@ export interface Line {
   readonly lessIsBetter: boolean;
   /** The generator's own rate against the null server; it must be twice the rate measured. */
   readonly ceiling?: number;
+  /** How late our server's event loop was since it started, its 99.9th percentile. */
+  readonly stallMs?: number;
+}
+
+/** No load may hold up the event loop for longer, but once in a thousand looks. */
+const stallMsMax = 50;
+
+/** Whether the event loop came in time. */
+export function isCalm({ stallMs }: Line): boolean {
+  return stallMs === undefined || stallMs < stallMsMax;
 }
 
 /** Whether the target is met. */
@@ -55,8 +65,12 @@ const titles = [
     "",
     "generator",
     "ceiling",
+    "loop late",
   ],
-  ["", "", "", "", "", "", "ours", "peer", "ours", "peer", "ours", "peer", "ours", "peer", "CPU µs", "÷ fastest"],
+  [
+    ...["", "", "", "", "", "", "ours", "peer", "ours", "peer", "ours", "peer", "ours", "peer"],
+    ...["CPU µs", "÷ fastest", "p99.9 ms"],
+  ],
 ];
 
 /** Renders the lines as columns aligned with blanks. */
@@ -85,6 +99,7 @@ function cells(line: Line): string[] {
     ...[ours.rssBytes, peer.rssBytes].map((value) => optional(value === undefined ? undefined : value / 2 ** 20, 0)),
     optional(ours.generatorCpuUs, 2),
     headroom === undefined ? "" : `${headroom.toFixed(1)}${headroom < 2 ? " (low)" : ""}`,
+    line.stallMs === undefined ? "" : `${line.stallMs.toFixed(1)}${isCalm(line) ? "" : " (high)"}`,
   ];
 }
 
