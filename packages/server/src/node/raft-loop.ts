@@ -319,7 +319,7 @@ export class RaftLoop {
     this.#events.beforeBlocking();
     const startedAt = this.#clock.now();
     const synced = this.#writer.saveNow(work.hardState, work.entries);
-    if (synced) this.#place.measured(this.#clock.now() - startedAt);
+    if (synced) this.#place.tookInLoop(this.#clock.now() - startedAt);
     this.#finishWrite(work);
     return true;
   }
@@ -356,7 +356,9 @@ export class RaftLoop {
     if (work.snapshot !== undefined) await this.#writer.saveReceivedSnapshot(work.snapshot.metadata);
     for (const { hardState, entries } of writesOf(work)) {
       this.#stall.writeBegan();
-      await this.#writer.save(hardState, entries);
+      const startedAt = this.#clock.now();
+      const synced = await this.#writer.save(hardState, entries);
+      if (synced) this.#place.tookOnThread(this.#clock.now() - startedAt);
     }
     this.#stall.writeEnded();
     const snapshot = work.snapshot;
