@@ -82,7 +82,9 @@ class MemoryClient {
     );
     this.#writer = new FrameWriter((bytes) => {
       this.#receiving = true;
-      this.#server.connection.receive(bytes, this.#timers.nowMs);
+      // A plain view, as the driver of a socket makes it: a Buffer's `slice` would share what is written here again.
+      const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      this.#server.connection.receive(view, this.#timers.nowMs);
       this.#receiving = false;
       return true;
     });
