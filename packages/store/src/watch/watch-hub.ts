@@ -177,6 +177,7 @@ export class WatchHub {
       if (!watcher.wants(change.tombstone)) return;
       events ??= [WatchEvent.ofChange(change, revision, this.#slab)];
       watcher.collected = events;
+      watcher.collectedBytes = (events[0] as WatchEvent).bytes(false).length;
     });
     return matched;
   }
@@ -195,6 +196,7 @@ export class WatchHub {
         if (!watcher.wants(change.tombstone)) return;
         event ??= WatchEvent.ofChange(change, revision, this.#slab);
         watcher.collected.push(event);
+        watcher.collectedBytes += event.bytes(false).length;
       });
     }
     return matched;
@@ -216,7 +218,7 @@ export class WatchHub {
       }
     }
     this.#within = undefined;
-    for (const watcher of this.#round) watcher.collected = undefined;
+    for (const watcher of this.#round) forgetCollected(watcher);
     this.#revision = current;
   }
 
@@ -389,6 +391,7 @@ export class WatchHub {
         event ??= WatchEvent.ofRow({ main: rowMain, key, tombstone, value }, this.#slab);
         watcher.collected ??= [];
         watcher.collected.push(event);
+        watcher.collectedBytes += event.bytes(false).length;
         bytes += value.length;
         if (watcher.prevKv) isPreviousWanted = true;
       });
@@ -405,14 +408,10 @@ export class WatchHub {
    * returns false; the caller takes it out of its group.
    */
   #deliver(watcher: Watcher): boolean {
-    const events = watcher.collected;
-    watcher.collected = undefined;
+    const { collected: events, collectedBytes } = watcher;
+    forgetCollected(watcher);
     if (events === undefined || events.length === 0) return true;
-    let bytes = 0;
-    for (const event of events) {
-      if (watcher.prevKv) event.loadPrevious(this.#source, this.#slab);
-      bytes += event.bytes(watcher.prevKv).length;
-    }
+    const bytes = watcher.prevKv ? this.#loadPrevious(events) : collectedBytes;
     const batch: Batch = { events, bytes, revision: watcher.minRevision - 1 };
     const { stream } = watcher;
     if (stream.isFull) {
@@ -423,6 +422,16 @@ export class WatchHub {
     stream.pushEvents(watcher, batch);
     this.#eventsTotal += events.length;
     return true;
+  }
+
+  /** The bytes of the events with prev_kv. */
+  #loadPrevious(events: readonly WatchEvent[]): number {
+    let bytes = 0;
+    for (const event of events) {
+      event.loadPrevious(this.#source, this.#slab);
+      bytes += event.bytes(true).length;
+    }
+    return bytes;
   }
 
   // Moving between groups.
@@ -442,7 +451,7 @@ export class WatchHub {
   #leaveRound(watcher: Watcher): void {
     this.#round.delete(watcher);
     this.#roundGroup.delete(watcher);
-    watcher.collected = undefined;
+    forgetCollected(watcher);
   }
 
   #leave(watcher: Watcher): void {
@@ -450,6 +459,11 @@ export class WatchHub {
     else if (watcher.state === "waiting") this.#waiting.delete(watcher);
     else if (watcher.state === "syncing") this.#leaveRound(watcher);
   }
+}
+
+function forgetCollected(watcher: Watcher): void {
+  watcher.collected = undefined;
+  watcher.collectedBytes = 0;
 }
 
 /** The watcher has started and has everything up to the current revision. */

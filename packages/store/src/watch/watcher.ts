@@ -57,6 +57,8 @@ export class Watcher {
   minRevision = 0;
   /** Events found for it during one publication or one catch-up step, before they are queued. */
   collected: WatchEvent[] | undefined = undefined;
+  /** Their bytes without prev_kv: counting those of a million events at once would take long. */
+  collectedBytes = 0;
 
   // Owned by the stream.
   /** Its last queued message, as long as further events may be merged into it. */
