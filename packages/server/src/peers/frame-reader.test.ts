@@ -31,3 +31,18 @@ test("peeking consumes nothing", () => {
   expect(reader.peekUint64(2)).toBeUndefined();
   expect(reader.available).toBe(9);
 });
+
+test("decoding and skipping consume as taking does, in one chunk and across several", () => {
+  const all = Uint8Array.from({ length: 12 }, (_, i) => i);
+  const copy = (bytes: Uint8Array, start: number, end: number) => [...bytes.slice(start, end)];
+  for (let cut = 0; cut <= all.length; cut++) {
+    const reader = new FrameReader();
+    reader.push(all.subarray(0, cut));
+    reader.push(all.subarray(cut));
+    expect(reader.decode(5, copy)).toEqual([0, 1, 2, 3, 4]);
+    reader.skip(3);
+    expect(reader.decode(5, copy)).toBeUndefined();
+    expect(reader.decode(4, copy)).toEqual([8, 9, 10, 11]);
+    expect(reader.available).toBe(0);
+  }
+});

@@ -3,6 +3,7 @@
  * contiguous view once they have arrived. Bytes are copied only when a piece spans chunks.
  */
 
+import { assert } from "../assert.js";
 import { readUint64 } from "../uint64.js";
 
 export class FrameReader {
@@ -43,6 +44,28 @@ export class FrameReader {
       this.#consume(count);
     }
     return joined;
+  }
+
+  /** What `decode` makes of the next `length` bytes, consumed; undefined when they have not all arrived. No view is made. */
+  decode<T>(length: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T | undefined {
+    const first = this.#chunks[0];
+    const start = this.#offset;
+    if (first !== undefined && first.length - start >= length) {
+      this.#consume(length);
+      return decode(first, start, start + length);
+    }
+    const bytes = this.take(length);
+    return bytes === undefined ? undefined : decode(bytes, 0, length);
+  }
+
+  /** Consumes `length` bytes, which must have arrived. */
+  skip(length: number): void {
+    assert(length <= this.#available, "what is skipped has arrived");
+    for (let left = length; left > 0; ) {
+      const count = Math.min(left, (this.#chunks[0]?.length ?? 0) - this.#offset);
+      this.#consume(count);
+      left -= count;
+    }
   }
 
   /**

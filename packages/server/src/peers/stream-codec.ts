@@ -61,7 +61,7 @@ export function takeMessageFrame(reader: FrameReader, bytesMax: number = frameBy
   const length = checkedLength(announced);
   if (length > bytesMax) throw new StreamFormatError(`frame of ${length} bytes exceeds ${bytesMax}`);
   if (reader.available < 8 + length) return undefined;
-  reader.take(8);
+  reader.skip(8);
   const bytes = reader.take(length);
   return bytes === undefined ? undefined : decodeRaftMessage(bytes);
 }
@@ -167,20 +167,20 @@ export class AppendStreamDecoder implements StreamDecoder {
     if (type === undefined) return false;
     switch (type) {
       case frameType.linkHeartbeat:
-        this.#reader.take(1);
+        this.#reader.skip(1);
         return true;
       case frameType.appEntries: {
         const count = this.#reader.peekUint64(1);
         if (count === undefined) return false;
         if (count > entriesMax) throw new StreamFormatError(`append of ${count} entries exceeds ${entriesMax}`);
-        this.#reader.take(9);
+        this.#reader.skip(9);
         this.#partial = { entries: [], remaining: count };
         return true;
       }
       case frameType.append: {
         const length = this.#reader.peekUint64(1);
         if (length === undefined || this.#reader.available < 9 + checkedLength(length)) return false;
-        this.#reader.take(1);
+        this.#reader.skip(1);
         const message = takeMessageFrame(this.#reader);
         if (message === undefined) return false;
         this.#term = message.term;
@@ -199,16 +199,16 @@ export class AppendStreamDecoder implements StreamDecoder {
       if (announced === undefined) return false;
       const length = checkedLength(announced);
       if (this.#reader.available < 8 + length) return false;
-      this.#reader.take(8);
-      const bytes = this.#reader.take(length);
-      if (bytes === undefined) return false;
-      partial.entries.push(decodeEntry(bytes));
+      this.#reader.skip(8);
+      const entry = this.#reader.decode(length, decodeEntry);
+      if (entry === undefined) return false;
+      partial.entries.push(entry);
       partial.remaining--;
       return true;
     }
     const commit = this.#reader.peekUint64(0);
     if (commit === undefined) return false;
-    this.#reader.take(8);
+    this.#reader.skip(8);
     this.#partial = undefined;
     const message = createMessage({
       type: MessageType.app,
