@@ -3,7 +3,7 @@
  * its pending operations never settle, what it still writes or sends goes nowhere.
  */
 
-import type { Scheduled, World } from "./world.js";
+import type { Life, Scheduled, World } from "./world.js";
 
 /** A loop turn takes a little time. */
 const loopTurnMs = 0.02;
@@ -15,7 +15,7 @@ export interface IncarnationEvents {
   turned?(): void;
 }
 
-export class Incarnation {
+export class Incarnation implements Life {
   readonly world: World;
   readonly #events: IncarnationEvents;
   #alive = true;
@@ -54,13 +54,13 @@ export class Incarnation {
 
   /** Runs `callback` later, in this life, and after a pause. */
   schedule(delayMs: number, callback: () => void): Scheduled {
-    return this.world.schedule(delayMs, () => this.#run(callback));
+    return this.world.schedule(delayMs, callback, this);
   }
 
   /** Runs `callback` in the next loop turn, with all that is deferred until then. */
   defer(callback: () => void): void {
     this.#deferred.push(callback);
-    if (this.#deferred.length === 1) this.schedule(loopTurnMs, () => this.#turn());
+    if (this.#deferred.length === 1) this.schedule(loopTurnMs, this.#turn);
   }
 
   /** A promise that settles after `delayMs` of this life with what `operation` returns or throws. */
@@ -76,7 +76,7 @@ export class Incarnation {
     });
   }
 
-  #turn(): void {
+  readonly #turn = (): void => {
     const callbacks = this.#deferred;
     this.#deferred = [];
     for (const callback of callbacks) {
@@ -84,13 +84,14 @@ export class Incarnation {
       callback();
     }
     this.#events.turned?.();
-  }
+  };
 
-  #run(callback: () => void): void {
+  /** Runs `callback` in this life as part of the event at hand, or after a pause. */
+  run(callback: () => void): void {
     if (!this.#alive) return;
     const wait = this.#pausedUntil - this.world.now;
     if (wait > 0) {
-      this.world.schedule(wait, () => this.#run(callback));
+      this.world.schedule(wait, callback, this);
       return;
     }
     try {

@@ -28,6 +28,7 @@ interface Seen {
   /** Index up to which the committed entries were compared. */
   committed: number;
   applied: number;
+  revision: number;
   /** What the database held at the start: up to here, entries are not applied again. */
   readonly durableIndex: number;
   isLeader: boolean;
@@ -69,6 +70,7 @@ export class RaftAuditor {
         memberId: member.memberId,
         committed: log.firstIndex() - 1,
         applied: 0,
+        revision: 0,
         durableIndex,
         isLeader: false,
         terms: new Map(),
@@ -84,9 +86,10 @@ export class RaftAuditor {
     if (committedIndex > seen.committed) this.#observeCommit(node, seen, committedIndex);
     this.#observeTail(node, seen);
     this.#observeEnd(node, seen);
-    if (appliedIndex > seen.applied) {
+    const revision = member.mvcc.currentRevision();
+    if (appliedIndex !== seen.applied || revision !== seen.revision) {
       seen.applied = appliedIndex;
-      const revision = member.mvcc.currentRevision();
+      seen.revision = revision;
       const expected = this.#ports.revisionAt(appliedIndex);
       if (appliedIndex >= seen.durableIndex && expected !== undefined && revision !== expected) {
         this.#fail(`${node.name} has revision ${revision} at applied index ${appliedIndex} instead of ${expected}`);

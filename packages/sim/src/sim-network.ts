@@ -102,8 +102,8 @@ export class SimNetworkFabric {
 
   /** Delivers over a link, never before `notBefore`; returns when that will be if the link is not cut. */
   deliver(from: string, to: string, notBefore: number, action: () => void): number {
-    const link = `${from}>${to}`;
-    if (this.#cut.size > 0 && this.#cut.has(link)) {
+    if (this.isCut(from, to)) {
+      const link = `${from}>${to}`;
       const waiting = this.#waiting.get(link) ?? [];
       if (waiting.length === 0) this.#waiting.set(link, waiting);
       waiting.push(() => this.deliver(from, to, notBefore, action));
@@ -267,6 +267,11 @@ class Stream {
   readonly #ends: StreamEnds;
   #arrivesAt = 0;
   readonly #underWay: (() => void)[] = [];
+  /** One function for all arrivals: they are most of what happens in a run. */
+  readonly #arrived = (): void => {
+    const first = this.#underWay.shift();
+    if (!this.#broken) first?.();
+  };
   #sendingEnded = false;
   #broken = false;
   #unreadBytes = 0;
@@ -287,7 +292,7 @@ class Stream {
 
   /** Sends the head of the answer. */
   begin(arrived: () => void): void {
-    this.#deliver(() => this.#ends.receiver.schedule(0, arrived));
+    this.#deliver(() => this.#ends.receiver.run(arrived));
   }
 
   sending(): ServedBody {
@@ -364,14 +369,11 @@ class Stream {
     const { from, to } = this.#ends;
     // Pieces that waited for a cut link may overtake each other: each arrival delivers the first that is under way.
     this.#underWay.push(action);
-    this.#arrivesAt = this.#fabric.deliver(from, to, this.#arrivesAt, () => {
-      const first = this.#underWay.shift();
-      if (!this.#broken) first?.();
-    });
+    this.#arrivesAt = this.#fabric.deliver(from, to, this.#arrivesAt, this.#arrived);
   }
 
   #arrive(action: () => void): void {
-    this.#ends.receiver.schedule(0, () => {
+    this.#ends.receiver.run(() => {
       if (this.#broken) return;
       if (this.#early === undefined) action();
       else this.#early.push(action);

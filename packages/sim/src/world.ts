@@ -11,15 +11,22 @@ export interface Scheduled {
   cancel(): void;
 }
 
+/** Whose events they are: it decides whether and when they run. */
+export interface Life {
+  run(callback: () => void): void;
+}
+
 class Event implements Scheduled {
   readonly at: number;
   readonly order: number;
   run: (() => void) | undefined;
+  readonly life: Life | undefined;
 
-  constructor(at: number, order: number, run: () => void) {
+  constructor(at: number, order: number, run: () => void, life: Life | undefined) {
     this.at = at;
     this.order = order;
     this.run = run;
+    this.life = life;
   }
 
   cancel(): void {
@@ -77,8 +84,9 @@ export class World {
     this.#trace = Math.imul(this.#trace ^ (fact | 0), 0x01000193) >>> 0;
   }
 
-  schedule(delayMs: number, run: () => void): Scheduled {
-    const event = new Event(this.#now + Math.max(0, delayMs), this.#order++, run);
+  /** With a `life`, it is given `run` when the time has come: most events are of one, and a closure for each would cost. */
+  schedule(delayMs: number, run: () => void, life?: Life): Scheduled {
+    const event = new Event(this.#now + Math.max(0, delayMs), this.#order++, run, life);
     this.#push(event);
     return event;
   }
@@ -115,7 +123,7 @@ export class World {
         return false;
       }
       this.#pop();
-      const { run } = next;
+      const { run, life } = next;
       if (run === undefined) continue;
       this.#now = next.at;
       this.#events++;
@@ -125,7 +133,8 @@ export class World {
       }
       if (++this.#secondEvents > this.#eventsPerSecondMax) return this.#livelocked();
       this.note(next.order ^ Math.floor(next.at * 1024));
-      run();
+      if (life === undefined) run();
+      else life.run(run);
       return true;
     }
   }

@@ -35,6 +35,11 @@ const quiet: Overrides = {
 };
 const alone: Overrides = { ...quiet, members: 1 };
 const small: Overrides = { ...quiet, members: 3 };
+/** Followers that fall behind get snapshots. */
+const lagging: Overrides = {
+  ...small,
+  ...{ clients: 16, requestsPerSecond: 20, snapshotCount: 10, snapshotCatchupEntries: 50, leaderChance: 0 },
+};
 const slowWatchers: Overrides = {
   ...alone,
   ...{ operations: ["compact"], operationIntervalMs: 200, clients: 8, requestsPerSecond: 10, keys: 3 },
@@ -467,10 +472,10 @@ export const bugs: readonly Bug[] = [
   {
     name: "snapshot-index-kept",
     history: "etcd 13922: the consistent index from before a received snapshot stays",
-    file: "store/dist/apply/state-machine.js",
-    find: "this.#applied = readApplied(backend);",
-    replace: "if (this.#applied.index === 0) this.#applied = readApplied(backend);",
-    replay: undefined,
+    file: "server/dist/node/snapshot-installer.js",
+    find: "applier.jumpTo(index, term, confState);",
+    replace: "applier.jumpTo(applier.index, term, confState);",
+    replay: { seed: 9, overrides: { ...lagging, faults: ["isolate"] } },
   },
   {
     name: "log-released-early",
@@ -495,7 +500,10 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/backend/directory.js",
     find: "`);\n    await disk.syncDirectory(directory);\n}",
     replace: "`);\n}",
-    replay: undefined,
+    replay: {
+      seed: 3,
+      overrides: { ...lagging, faults: ["isolate", "power-loss", "disk-slow"], faultIntervalMs: 300 },
+    },
   },
   {
     name: "compaction-not-resumed",
@@ -587,15 +595,7 @@ export const bugs: readonly Bug[] = [
     replace: "continue;",
     replay: {
       seed: 10,
-      overrides: {
-        ...small,
-        faults: ["isolate"],
-        clients: 16,
-        requestsPerSecond: 20,
-        snapshotCount: 10,
-        snapshotCatchupEntries: 50,
-        leaderChance: 0,
-      },
+      overrides: { ...lagging, faults: ["isolate"] },
     },
   },
   {
@@ -606,15 +606,7 @@ export const bugs: readonly Bug[] = [
     replace: "watcher.minRevision = Math.max(watcher.startRevision, this.#source.compactRevision(), 1);",
     replay: {
       seed: 10,
-      overrides: {
-        ...small,
-        faults: ["isolate"],
-        clients: 16,
-        requestsPerSecond: 20,
-        snapshotCount: 10,
-        snapshotCatchupEntries: 50,
-        leaderChance: 0,
-      },
+      overrides: { ...lagging, faults: ["isolate"] },
     },
   },
   {
