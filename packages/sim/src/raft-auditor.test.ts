@@ -202,6 +202,16 @@ describe("the auditor of members", () => {
       },
       says: "has revision 8 at applied index 2 instead of 7",
     },
+    "a revision that goes on without its index": {
+      act: ([a]) => {
+        a.appliedIndex = 2;
+        a.revision = 7;
+        a.turn();
+        a.revision = 9;
+        a.turn();
+      },
+      says: "has revision 9 at applied index 2 instead of 7",
+    },
   };
   for (const [name, { act, says }] of Object.entries(faults)) {
     test(`rejects ${name}`, () => {
