@@ -500,13 +500,6 @@ export class Member {
     return this.backend.whenDurable(this.#machine.applied.index);
   }
 
-  /** Resolves when everything applied so far is durable, what has compaction removed included. */
-  async flushBackend(): Promise<void> {
-    // What the step under way has removed is sealed at its end.
-    await Promise.resolve();
-    await this.backend.flush();
-  }
-
   /** A message from another member. */
   receive(message: Message): void {
     // Raft would take it for an answer of this member's own storage.

@@ -148,6 +148,6 @@ function answerCompaction(member: Member, call: ServerCall, outcome: ProposalOut
   };
   if (!outcome.physical) return respond();
   outcome.completion.onDone(() => {
-    member.flushBackend().then(respond, () => refuse(call, "stopped"));
+    member.backend.flush().then(respond, () => refuse(call, "stopped"));
   });
 }

@@ -1,5 +1,5 @@
 import { AlarmRequest_AlarmAction, AlarmType, type RequestOpInit } from "@etcd-ts/api/etcdserverpb";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { MemoryBackend } from "../memory-backend.js";
 import { encodeRevisionKey } from "../mvcc/revision-key.js";
 import { bytes, encodeEntry, prevKvOf, reasonOf, StoreFixture, text, whole } from "../testing/store-fixture.js";
@@ -355,6 +355,22 @@ describe("compaction", () => {
     expect([first.completion.done, second.completion?.done]).toEqual([false, false]);
     store.compactAll();
     expect(order).toEqual(["first", "second"]);
+  });
+
+  test("is told to have ended only when what it wrote is sealed", () => {
+    const store = new StoreFixture();
+    for (let at = 0; at < 10; at++) store.put("a", String(at));
+    const compaction = store.apply({ compaction: { revision: 8, physical: true } });
+    if (compaction.kind !== "compaction") throw new Error("wrong kind");
+    const seal = vi.spyOn(store.backend, "sealEntry");
+    const sealedBefore: number[] = [];
+    compaction.completion.onDone(() => sealedBefore.push(seal.mock.calls.length));
+    let steps = 0;
+    while (store.mvcc.compactionPending) {
+      store.machine.compactionStep(100);
+      steps++;
+    }
+    expect(sealedBefore).toEqual([steps]);
   });
 
   test("waits for reads in slices that began before it, not for those that began after", () => {

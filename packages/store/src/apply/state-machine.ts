@@ -192,7 +192,9 @@ export class StateMachine {
     if (!this.#mvcc.compactionPending) return false;
     const more = this.#mvcc.compactionStep(rowsMax);
     // What an unfinished entry has written must not be sealed; the compaction's rows then wait for it.
-    if (!this.busy && this.#applied.index > 0) this.#backend.sealEntry(this.#applied.index, this.#applied.term);
+    if (this.busy) return more;
+    if (this.#applied.index > 0) this.#backend.sealEntry(this.#applied.index, this.#applied.term);
+    this.#mvcc.completeCompactions();
     return more;
   }
 
@@ -202,6 +204,7 @@ export class StateMachine {
     this.#applied = { index, term };
     if (txn !== undefined) this.#mvcc.publish(txn);
     this.#backend.sealEntry(index, term);
+    this.#mvcc.completeCompactions();
     if (outcome.kind === "compaction") this.#backend.requestCommit();
     return outcome;
   }

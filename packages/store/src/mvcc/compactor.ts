@@ -73,6 +73,8 @@ interface CompactorPorts {
 export class Compactor {
   readonly #ports: CompactorPorts;
   readonly #jobs: Job[] = [];
+  /** Of the jobs that have ended since `complete` was called. */
+  #ended: Completion[] = [];
 
   constructor(ports: CompactorPorts) {
     this.#ports = ports;
@@ -107,21 +109,30 @@ export class Compactor {
   }
 
   /**
-   * Does about `rowsMax` keys or rows of work; true when more remains. Does nothing while a reader in slices began
-   * before the compaction. What it writes belongs to the next `sealEntry`.
+   * Does about `rowsMax` keys or rows of work; true when more remains. Does nothing while a reader in slices began before
+   * the compaction. What it writes belongs to the next `sealEntry`; `complete` is to be called then.
    */
   step(rowsMax: number): boolean {
     const job = this.#jobs[0];
     if (job === undefined) return false;
     if (job.work === undefined || this.#stepWork(job.work, rowsMax)) {
       this.#jobs.shift();
-      job.completion.complete();
+      this.#ended.push(job.completion);
     }
     return this.#jobs.length > 0;
   }
 
+  /** What the jobs that have ended wrote is sealed: tells those who wait for them. */
+  complete(): void {
+    const ended = this.#ended;
+    if (ended.length === 0) return;
+    this.#ended = [];
+    for (const completion of ended) completion.complete();
+  }
+
   /** Gives up all jobs, since the database is closed or replaced. */
   abort(): void {
+    this.complete();
     for (const job of this.#jobs.splice(0)) job.completion.complete();
   }
 

@@ -305,6 +305,11 @@ export class Mvcc implements WatchSource {
     return this.#compactor.step(rowsMax);
   }
 
+  /** What compactions wrote so far is sealed: those that have ended are told to be. */
+  completeCompactions(): void {
+    this.#compactor.complete();
+  }
+
   /** Gives up unfinished compactions, which the next boot runs again. */
   close(): void {
     this.#compactor.abort();
