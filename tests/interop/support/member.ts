@@ -24,6 +24,8 @@ export interface MemberOptions {
   readonly host?: string;
   /** Fixed client port; any free one when absent. Two members compared by text should use the same one in turn. */
   readonly clientPort?: number;
+  /** Fixed peer port; any free one when absent. A data directory belongs to the one of its first start. */
+  readonly peerPort?: number;
   readonly readyTimeoutMs?: number;
   /** Clients are served over TLS with this certificate. */
   readonly tls?: CertificateFiles;
@@ -96,7 +98,7 @@ export class Member {
   /** Starts a member with an empty data directory and waits until it is ready. */
   static async start(options: MemberOptions): Promise<Member> {
     const client = options.clientPort ?? (await freePort());
-    const member = new Member(options, { client, peer: await freePort() });
+    const member = new Member(options, { client, peer: options.peerPort ?? (await freePort()) });
     try {
       await member.boot();
     } catch (error) {

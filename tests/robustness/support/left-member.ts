@@ -1,7 +1,10 @@
 /** The member booted over what power cuts left, many times in one process (programs/member-checker.ts). */
 
-import { freePort } from "../../interop/support/member.js";
+import type { MemberOptions } from "../../interop/support/member.js";
 import { Checker } from "./checker.js";
+
+/** Both are a part of what a data directory was begun with. */
+export type MemberPorts = Required<Pick<MemberOptions, "clientPort" | "peerPort">>;
 
 const program = "build/tests/robustness/programs/member-checker.js";
 
@@ -11,15 +14,11 @@ export class LeftMember {
   readonly #flags: Readonly<Record<string, string>>;
   #checker = new Checker(program);
 
-  private constructor(clientPort: number, peerPort: number, flags: Readonly<Record<string, string>>) {
-    this.#clientPort = clientPort;
-    this.#peerPort = peerPort;
+  /** On the ports of its first start; `flags` are added to those a member needs. */
+  constructor(ports: MemberPorts, flags: Readonly<Record<string, string>>) {
+    this.#clientPort = ports.clientPort;
+    this.#peerPort = ports.peerPort;
     this.#flags = flags;
-  }
-
-  /** `flags` are added to those a member needs. */
-  static async of(clientPort: number, flags: Readonly<Record<string, string>>): Promise<LeftMember> {
-    return new LeftMember(clientPort, await freePort(), flags);
   }
 
   /** Boots the member over `directory`, which it changes, asks `look` what is wrong with it, and closes it. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { freePort, Member } from "../../interop/support/member.js";
 import { type Draw, PowerLoss, readShimLog } from "../power-loss.js";
 import { KvLoad } from "./kv-load.js";
-import { LeftMember } from "./left-member.js";
+import { LeftMember, type MemberPorts } from "./left-member.js";
 import { seededDraw } from "./random.js";
 import { repository, type ShimOptions, shimEnvironment } from "./shim.js";
 
@@ -78,18 +78,18 @@ export async function cutMember(options: FaultOptions): Promise<void> {
   const watched = join(root, "data");
   const log = join(root, "shim.log");
   mkdirSync(watched, { mode: 0o700 });
-  const clientPort = await freePort();
+  const ports = { clientPort: await freePort(), peerPort: await freePort() };
   const variables = Object.entries(shimEnvironment({ directory: watched, log, ...options.shim })).map(
     ([name, value]) => `${name}=${value}`,
   );
-  const booted = await LeftMember.of(clientPort, { ...memberSizes, ...fastTicks });
+  const booted = new LeftMember(ports, { ...memberSizes, ...fastTicks });
   try {
-    const load = new KvLoad({ port: clientPort, writers: 16, paddingMax: 2000 });
+    const load = new KvLoad({ port: ports.clientPort, writers: 16, paddingMax: 2000 });
     const member = await Member.start({
       name: "cut",
       command: ["env", ...variables, ...launcher],
       flags: [...memberFlags, "--data-dir", watched],
-      clientPort,
+      ...ports,
     });
     const readyNs = process.hrtime.bigint();
     try {
@@ -138,10 +138,10 @@ export async function failDisk(shim: Pick<ShimOptions, "failSync" | "fullAt">): 
   const root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-disk-")));
   const watched = join(root, "data");
   mkdirSync(watched, { mode: 0o700 });
-  const clientPort = await freePort();
+  const ports = { clientPort: await freePort(), peerPort: await freePort() };
   const environment = shimEnvironment({ directory: watched, log: join(root, "shim.log"), ...shim });
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-  const load = new KvLoad({ port: clientPort, writers: 16, paddingMax: 2000 });
+  const load = new KvLoad({ port: ports.clientPort, writers: 16, paddingMax: 2000 });
   const flags = [...memberFlags, "--data-dir", watched];
   try {
     let log: string | undefined;
@@ -150,7 +150,7 @@ export async function failDisk(shim: Pick<ShimOptions, "failSync" | "fullAt">): 
         name: "cut",
         command: ["env", ...variables, ...launcher],
         flags,
-        clientPort,
+        ...ports,
       });
       load.start();
       log = await Promise.race([member.ended(), delay(failureMsMax)]);
@@ -165,7 +165,7 @@ export async function failDisk(shim: Pick<ShimOptions, "failSync" | "fullAt">): 
     const code = shim.failSync === undefined ? "ENOSPC" : "EIO";
     const isSaid = fatal === undefined || (fatal.length === 1 && fatal[0]?.includes(code) === true);
     const wrong = isSaid ? [] : [`it does not say why it ended: ${log}`];
-    return [...wrong, ...(await bootLeft(watched, clientPort, load, process.hrtime.bigint()))];
+    return [...wrong, ...(await bootLeft(watched, ports, load, process.hrtime.bigint()))];
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
@@ -178,13 +178,13 @@ function keep(left: string): string {
   return kept;
 }
 
-async function bootLeft(left: string, clientPort: number, load: KvLoad, timeNs: bigint): Promise<readonly string[]> {
+async function bootLeft(left: string, ports: MemberPorts, load: KvLoad, timeNs: bigint): Promise<readonly string[]> {
   try {
     const member = await Member.start({
       name: "cut",
       command: launcher,
       flags: [...memberFlags, "--data-dir", left],
-      clientPort,
+      ...ports,
     });
     try {
       return await load.check(timeNs);
