@@ -205,6 +205,8 @@ class LmdbDatabase implements Database {
   }
 
   #start(): Worker {
+    const gate = new Int32Array(new SharedArrayBuffer(2 * Int32Array.BYTES_PER_ELEMENT));
+    holdExitFor(gate);
     const worker = new Worker(`(${runCommitWorker.toString()})()`, {
       eval: true,
       workerData: {
@@ -213,8 +215,10 @@ class LmdbDatabase implements Database {
         tableNames,
         maxDbs,
         mapSize: this.#mapSize,
+        gate,
       },
     });
+    worker.once("exit", () => releaseExit(gate));
     worker.on("message", (reply: CommitReply) => {
       const pending = this.#pending;
       this.#pending = undefined;
@@ -228,6 +232,30 @@ class LmdbDatabase implements Database {
     });
     return worker;
   }
+}
+
+/**
+ * A worker that is stopped while lmdb-js throws or calls back aborts the whole process, which then ends with the wrong code
+ * and a native stack behind the reason for its end. So `process.exit` waits until the worker is out of there, and the
+ * worker stays out: the first number of a gate is 1 while it is in, the second once it must not go in any more.
+ */
+const gates = new Set<Int32Array>();
+/** A disk that hangs holds the end of the process up no longer. */
+const exitWaitMs = 5000;
+
+function holdExitFor(gate: Int32Array): void {
+  if (gates.size === 0) process.on("exit", closeGates);
+  gates.add(gate);
+}
+
+function releaseExit(gate: Int32Array): void {
+  gates.delete(gate);
+  if (gates.size === 0) process.off("exit", closeGates);
+}
+
+function closeGates(): void {
+  for (const gate of gates) Atomics.store(gate, 1, 1);
+  for (const gate of gates) Atomics.wait(gate, 0, 1, exitWaitMs);
 }
 
 /** What LMDB tells of a table, and of the whole file with it. */
@@ -284,16 +312,40 @@ const systemErrors = [
 function runCommitWorker(): void {
   const { parentPort, workerData } = process.getBuiltinModule("node:worker_threads");
   const { createRequire } = process.getBuiltinModule("node:module");
-  const lmdb: typeof import("lmdb") = createRequire(workerData.lmdb)(workerData.lmdb);
+  const gate: Int32Array = workerData.gate;
+  const goIn = (): void => {
+    Atomics.store(gate, 0, 1);
+    if (Atomics.load(gate, 1) === 0) return;
+    goOut();
+    // Once is not enough: the wait that is stopped returns before the worker is.
+    for (;;) Atomics.wait(gate, 1, 1);
+  };
+  const goOut = (): void => {
+    Atomics.store(gate, 0, 0);
+    Atomics.notify(gate, 0);
+  };
+
   const binary = { keyEncoding: "binary", encoding: "binary" } as const;
-  const root = lmdb.open<Uint8Array, Uint8Array>(workerData.directory, {
-    ...binary,
-    noSubdir: false,
-    maxDbs: workerData.maxDbs,
-    mapSize: workerData.mapSize,
-  });
-  const names: readonly string[] = workerData.tableNames;
-  const tables = names.map((name) => root.openDB<Uint8Array, Uint8Array>(name, binary));
+  const open = () => {
+    const lmdb: typeof import("lmdb") = createRequire(workerData.lmdb)(workerData.lmdb);
+    const root = lmdb.open<Uint8Array, Uint8Array>(workerData.directory, {
+      ...binary,
+      noSubdir: false,
+      maxDbs: workerData.maxDbs,
+      mapSize: workerData.mapSize,
+    });
+    const names: readonly string[] = workerData.tableNames;
+    return { root, tables: names.map((name) => root.openDB<Uint8Array, Uint8Array>(name, binary)) };
+  };
+  const inside = <Result>(work: () => Result): Result => {
+    goIn();
+    try {
+      return work();
+    } finally {
+      goOut();
+    }
+  };
+  const { root, tables } = inside(open);
 
   const carryOut = (block: Uint8Array): void => {
     const header = new DataView(block.buffer, block.byteOffset, block.byteLength);
@@ -315,10 +367,13 @@ function runCommitWorker(): void {
       return;
     }
     try {
-      root.transactionSync(() => {
-        for (const block of batch) carryOut(block);
+      const stats = inside(() => {
+        root.transactionSync(() => {
+          for (const block of batch) carryOut(block);
+        });
+        return tables.map((table) => table.getStats());
       });
-      parentPort?.postMessage({ stats: tables.map((table) => table.getStats()) });
+      parentPort?.postMessage({ stats });
     } catch (error) {
       parentPort?.postMessage({ error: error instanceof Error ? error.message : String(error) });
     }
