@@ -152,9 +152,10 @@ describe("plain HTTP", () => {
         body: `{"action":"${action}","memberID":1,"alarm":"${kind}"}`,
       });
     await alarm("ACTIVATE", "NOSPACE");
+    await compare({ method: "GET", path: "/health" });
     await alarm("ACTIVATE", "CORRUPT");
+    // Which of two alarms /health names is chance with Go, whose maps have no order.
     for (const path of [
-      "/health",
       "/health?exclude=NOSPACE",
       "/readyz",
       "/readyz/data_corruption",
