@@ -71,11 +71,22 @@ async function sendBody(outgoing: http.ClientRequest, { body, trailers }: PostRe
     return;
   }
   for await (const chunk of body) {
-    if (!outgoing.write(chunk)) await Promise.race([once(outgoing, "drain"), once(outgoing, "close")]);
+    if (!outgoing.write(chunk)) await drained(outgoing);
     if (outgoing.destroyed) return;
   }
   if (trailers !== undefined) outgoing.addTrailers(trailers());
   outgoing.end();
+}
+
+/** Resolves when more may be written, or never again. Not `once`, whose other half would listen on after each wait. */
+function drained(outgoing: http.ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      outgoing.off("drain", end).off("close", end);
+      resolve();
+    };
+    outgoing.on("drain", end).on("close", end);
+  });
 }
 
 function served(incoming: http.IncomingMessage, response: http.ServerResponse): ServedRequest {

@@ -31,8 +31,8 @@ export interface ImportOptions {
   readonly checkpoint?: () => void;
 }
 
-/** Bytes of one transaction. */
-const commitBytes = 2 << 20;
+/** Bytes of one transaction, at the end of which the disk is waited for. */
+const commitBytes = 4 << 20;
 /** Rows between two looks at the clock. */
 const rowsPerLook = 64;
 
@@ -45,9 +45,19 @@ export interface ImportedFacts {
 
 /** Rejects with `ImageFormatError` when the image is damaged, and with `DiskError`. */
 export async function importImage(options: ImportOptions): Promise<ImportedFacts> {
-  const { clock, image } = options;
-  const reader = await openImage(image);
+  const reader = await openImage(options.image);
   const importer = new Importer(options);
+  try {
+    await addRows(reader, importer, options);
+  } finally {
+    // Whoever closes the database must not meet a commit that is under way.
+    await importer.finish();
+  }
+  return { index: importer.index, sizeBytes: reader.sizeBytes };
+}
+
+async function addRows(reader: ImageReader, importer: Importer, options: ImportOptions): Promise<void> {
+  const { clock, image, checkpoint } = options;
   const slices = new Slices(clock);
   let rows = 0;
   for (const bucket of bucketNames) {
@@ -60,11 +70,10 @@ export async function importImage(options: ImportOptions): Promise<ImportedFacts
       if (importer.isFull) await importer.commit();
       if (++rows % rowsPerLook !== 0 || !slices.isOver) continue;
       await slices.next();
-      options.checkpoint?.();
+      checkpoint?.();
     }
   }
   await importer.commit();
-  return { index: importer.index, sizeBytes: reader.sizeBytes };
 }
 
 export async function openImage(image: LoadableImage): Promise<ImageReader> {
@@ -80,6 +89,8 @@ class Importer {
   readonly #database: Database;
   #writer = new BatchWriter();
   #index = 0;
+  /** The commit under way; what it rejects with is met by who waits for it. */
+  #committing: Promise<unknown> = Promise.resolve();
 
   constructor({ digest, database }: ImportOptions) {
     this.#digest = digest;
@@ -105,10 +116,19 @@ class Importer {
     } else this.#writer.add(table, key, value);
   }
 
+  /** Begins to write what was added, once what was before is durable: the next batch is filled meanwhile. */
   async commit(): Promise<void> {
+    await this.#committing;
     const batch = this.#writer.copyUpTo(this.#writer.place);
     this.#writer = new BatchWriter();
-    if (batch.length > 0) await this.#database.commit(batch);
+    if (batch.length === 0) return;
+    this.#committing = this.#database.commit(batch);
+    this.#committing.catch(() => undefined);
+  }
+
+  /** Resolves when all that was committed is durable. */
+  async finish(): Promise<void> {
+    await this.#committing;
   }
 }
 

@@ -14,6 +14,8 @@ import type { Row } from "../bbolt/image-writer.js";
 
 const chunkRowsMax = 256;
 const chunkBytesMax = 256 * 1024;
+/** Rows lie in blocks of this size: an array of its own for each value would cost more than the rest of a pass. */
+const blockBytes = 64 * 1024;
 const noBytes = new Uint8Array(0);
 
 export class PinnedRows {
@@ -42,7 +44,7 @@ export class PinnedRows {
     return this.#pinned.get(tableOf(bucket), key)?.slice();
   }
 
-  /** All rows of a bucket. Their bytes are the caller's. */
+  /** All rows of a bucket. Their bytes stay as they are, but whoever keeps a row keeps a block of others. */
   *rows(bucket: string): Generator<Row> {
     const table = tableOf(bucket);
     const longRows = this.#longRows.get(table) ?? [];
@@ -58,6 +60,7 @@ export class PinnedRows {
   }
 
   *#tableRows(table: number): Generator<Row> {
+    const blocks = new RowBlocks();
     let last: Uint8Array | undefined;
     for (;;) {
       const chunk: Row[] = [];
@@ -65,7 +68,7 @@ export class PinnedRows {
       const from = last;
       this.#pinned.scan(table, from ?? noBytes, undefined, (key, value) => {
         if (chunk.length === 0 && from !== undefined && compareBytes(key, from) === 0) return true;
-        chunk.push([key.slice(), value.slice()]);
+        chunk.push(blocks.copy(key, value));
         bytes += key.length + value.length;
         return chunk.length < chunkRowsMax && bytes < chunkBytesMax;
       });
@@ -73,6 +76,28 @@ export class PinnedRows {
       last = chunk.at(-1)?.[0];
       if (last === undefined) return;
     }
+  }
+}
+
+/** Copies of rows, in blocks that are never written again. */
+class RowBlocks {
+  #block = noBytes;
+  #used = 0;
+
+  copy(key: Uint8Array, value: Uint8Array): Row {
+    const size = key.length + value.length;
+    if (this.#used + size > this.#block.length) {
+      this.#block = new Uint8Array(Math.max(blockBytes, size));
+      this.#used = 0;
+    }
+    const block = this.#block;
+    const valueAt = this.#used + key.length;
+    const end = this.#used + size;
+    block.set(key, this.#used);
+    block.set(value, valueAt);
+    const row: Row = [block.subarray(this.#used, valueAt), block.subarray(valueAt, end)];
+    this.#used = end;
+    return row;
   }
 }
 
