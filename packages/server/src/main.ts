@@ -2,18 +2,24 @@
 
 import { readFileSync } from "node:fs";
 import { versionText } from "./config/help.js";
-import { loadConfig } from "./config/load-config.js";
+import { configFilePath, loadConfig } from "./config/load-config.js";
 import type { MemberConfig } from "./config/member-config.js";
 import { startMember } from "./embed.js";
 import { createNodeEnv } from "./platform/env.js";
 import { defaultHost } from "./platform/host.js";
 import { serverVersion } from "./version.js";
 
+const start = { argv: process.argv.slice(2), environment: process.env };
+// The file's parser is a sixth of all that a start would load, and most have no file.
+const parser = configFilePath(start) === "" ? undefined : await import("./config/config-file.js");
+
 const loaded = loadConfig({
-  argv: process.argv.slice(2),
-  environment: process.env,
+  ...start,
   host: { defaultHost: defaultHost() },
-  readFile: (path) => readFileSync(path, "utf8"),
+  readFile: (path, notes) => {
+    if (parser === undefined) throw new Error(`${path} is not the file that was named`);
+    return parser.readConfigFile(readFileSync(path, "utf8"), notes);
+  },
   version: versionText({
     version: serverVersion,
     gitSha: undefined,

@@ -1,7 +1,8 @@
 import { limits } from "@etcd-ts/api";
 import { describe, expect, test } from "vitest";
+import { readConfigFile } from "./config-file.js";
 import { type FlagName, flagNames, flagTable } from "./flags.js";
-import { configFromFlags, type LoadResult, loadConfig } from "./load-config.js";
+import { configFilePath, configFromFlags, type LoadResult, loadConfig } from "./load-config.js";
 import type { MemberConfig } from "./member-config.js";
 
 interface Input {
@@ -15,9 +16,9 @@ function load(argv: readonly string[], { environment = {}, file, defaultHost }: 
     argv,
     environment,
     host: { defaultHost },
-    readFile: (path) => {
+    readFile: (path, notes) => {
       if (file === undefined) throw new Error(`open ${path}: no such file or directory`);
-      return file;
+      return readConfigFile(file, notes);
     },
     version: "etcd Version: 3.7.3\n",
   });
@@ -399,6 +400,15 @@ name: b
       keys: ["foo", "bar.baz"],
     });
   });
+});
+
+test("whether a file is named is known before it is read", () => {
+  const argv = ["--name=x", "--config-file=a.yml"];
+  const environment = { ETCD_CONFIG_FILE: "b.yml" };
+  expect(configFilePath({ argv: ["--name=x"], environment: {} })).toBe("");
+  expect(configFilePath({ argv, environment })).toBe("a.yml");
+  expect(configFilePath({ argv: [], environment })).toBe("b.yml");
+  expect(configFilePath({ argv: ["--nope"], environment })).toBe("");
 });
 
 describe("an embedded member", () => {

@@ -2,20 +2,20 @@
 
 import { buildConfig } from "./build-config.js";
 import { parseCommandLine } from "./command-line.js";
-import { readConfigFile } from "./config-file.js";
 import { applyEnvironment, type Environment, type Note } from "./environment.js";
 import type { FlagValues } from "./flag-values.js";
 import { environmentName } from "./flags.js";
 import { helpText, usageText } from "./help.js";
 import type { HostFacts, MemberConfig } from "./member-config.js";
+import type { Parsed } from "./parsed.js";
 
 export interface LoadInput {
   /** After the program's name. */
   readonly argv: readonly string[];
   readonly environment: Environment;
   readonly host: HostFacts;
-  /** The file's text; throws when it cannot be read. */
-  readonly readFile: (path: string) => string;
+  /** The values in the configuration file, see `readConfigFile`; throws when it cannot be read. */
+  readonly readFile: (path: string, notes: Note[]) => Parsed<FlagValues>;
   /** The answer to `--version`. */
   readonly version: string;
 }
@@ -53,9 +53,19 @@ export function loadConfig(input: LoadInput): LoadResult {
   }
 }
 
+/** The configuration file that a start would read; empty when there is none. Whoever starts without needs no parser of it. */
+export function configFilePath({ argv, environment }: Pick<LoadInput, "argv" | "environment">): string {
+  const commandLine = parseCommandLine(argv);
+  return commandLine.kind === "values" ? filePath(commandLine.values, environment) : "";
+}
+
+function filePath(values: FlagValues, environment: Environment): string {
+  return values.get("config-file") || (environment[environmentName("config-file")] ?? "");
+}
+
 function loadValues(values: FlagValues, input: LoadInput, notes: Note[]): LoadResult {
   if (values.get("version")) return { kind: "print", text: input.version };
-  const path = values.get("config-file") || (input.environment[environmentName("config-file")] ?? "");
+  const path = filePath(values, input.environment);
   if (path !== "") return loadFile(path, values, input, notes);
   const error = applyEnvironment(values, input.environment, notes);
   if (error !== undefined) return { kind: "refused", error, notes };
@@ -63,13 +73,12 @@ function loadValues(values: FlagValues, input: LoadInput, notes: Note[]): LoadRe
 }
 
 function loadFile(path: string, values: FlagValues, input: LoadInput, notes: Note[]): LoadResult {
-  let text: string;
+  let file: Parsed<FlagValues>;
   try {
-    text = input.readFile(path);
+    file = input.readFile(path, notes);
   } catch (error) {
     return { kind: "refused", error: error instanceof Error ? error.message : String(error), notes };
   }
-  const file = readConfigFile(text, notes);
   if (file.kind === "refused") return { kind: "refused", error: file.error, notes };
   // The file has no keys for these two, so the command line keeps them, as in etcd.
   for (const flag of ["raft-read-timeout", "raft-write-timeout"] as const) {

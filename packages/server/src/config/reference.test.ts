@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { readConfigFile } from "./config-file.js";
 import { helpText, usageText, versionText } from "./help.js";
 import { loadConfig } from "./load-config.js";
 import { configurationPage, sampleFile } from "./testing/reference.js";
@@ -20,7 +21,7 @@ test("the sample file says what an empty one does", () => {
       argv: ["--config-file=etcd.conf.yml"],
       environment: {},
       host: { defaultHost: undefined },
-      readFile: () => file,
+      readFile: (_path, notes) => readConfigFile(file, notes),
       version: "",
     });
   const sample = load(sampleFile());
