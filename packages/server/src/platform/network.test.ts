@@ -82,6 +82,37 @@ async function freePort(): Promise<number> {
   return port;
 }
 
+test("a long body waits for its connection without leaving listeners behind", async () => {
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): number => warnings.push(name);
+  process.on("warning", onWarning);
+  await withPeer("", async (url, sockets) => {
+    const body = (async function* () {
+      for (let i = 0; i < 100; i++) yield new Uint8Array(64 * 1024);
+    })();
+    const posted = createNetwork().post({
+      url,
+      method: "POST",
+      headers: {},
+      body,
+      timeoutMs: 5000,
+      responseBytesMax: 10,
+    });
+    const read = (async () => {
+      while (sockets[0] === undefined) await new Promise((resolve) => setImmediate(resolve));
+      const [socket] = sockets;
+      let tail = "";
+      for await (const chunk of socket as AsyncIterable<Buffer>) {
+        tail = (tail + chunk.toString("latin1")).slice(-5);
+        if (tail === "0\r\n\r\n") break;
+      }
+    })();
+    await expect(Promise.all([posted, read])).rejects.toThrow();
+  });
+  process.off("warning", onWarning);
+  expect(warnings).toEqual([]);
+});
+
 test("trailers follow a body that is made while it is sent; a body that fails breaks the request off", async () => {
   const network = createNetwork();
   const seen: string[] = [];
