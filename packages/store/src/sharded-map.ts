@@ -46,11 +46,7 @@ export class ShardedMap<Key, Value> {
     return true;
   }
 
-  *keys(): Generator<Key> {
-    for (const shard of this.#shards) yield* shard.keys();
-  }
-
-  /** A copy of all keys; quicker than `keys`. */
+  /** A copy of all keys. */
   keyList(): Key[] {
     const list: Key[] = [];
     for (const shard of this.#shards) for (const key of shard.keys()) list.push(key);

@@ -20,8 +20,9 @@
 import { assert } from "../assert.js";
 import { lowerBound } from "../lower-bound.js";
 import { ShardedMap, shardOfKey } from "../sharded-map.js";
-import { type Budget, compareKeys, sortTask, type Task } from "./budget.js";
+import type { Budget, Task } from "./budget.js";
 import { notInRing } from "./record-ring.js";
+import { sortSlots } from "./sort-slots.js";
 
 /** Keys in a chunk at most, by default; a full one is split. */
 const chunkKeysMaxDefault = 512;
@@ -91,6 +92,8 @@ export class KeyIndex {
   readonly #freeSlots: number[] = [];
   /** Where all keys are while the index is being restored. */
   #scratch: Chunk | undefined;
+  /** By slot, while the index is being restored: the keys. */
+  #restored: string[] = [];
   /** What the last successful `locate` found; overwritten by the next. */
   readonly located: Located = { main: 0, sub: 0, created: 0, version: 0, position: notInRing };
 
@@ -325,7 +328,10 @@ export class KeyIndex {
     const slot = this.slotOf(key);
     if (slot < 0) {
       const signed = tombstone ? -1 : version;
-      this.#slotByKey.set(key, this.#addSlot(main, sub, tombstone ? 0 : created, signed, notInRing, this.#scratch.id));
+      const added = this.#addSlot(main, sub, tombstone ? 0 : created, signed, notInRing, this.#scratch.id);
+      assert(added === this.#restored.length, "an index that was empty gives out its slots in order");
+      this.#restored.push(key);
+      this.#slotByKey.set(key, added);
     } else if (!tombstone) {
       this.putAt(slot, key, main, sub, notInRing);
     } else if (!this.isDeleted(slot)) {
@@ -336,21 +342,18 @@ export class KeyIndex {
 
   /** Orders the restored keys: one sort, full chunks. */
   *finishRestore(budget: Budget): Task<void> {
-    const restored: string[] = [];
-    for (const key of this.#slotByKey.keys()) {
-      restored.push(key);
-      budget.left -= 1 / 8;
-      if (budget.spent) yield;
-    }
-    const keys = yield* sortTask(restored, compareKeys, budget);
+    const keys = this.#restored;
+    const slots = yield* sortSlots(keys, budget);
+    this.#restored = [];
     this.#scratch = undefined;
     this.#chunkById = [];
     // Three quarters full: what comes next is as likely to fall between as behind.
     const length = Math.ceil((this.#chunkKeysMax * 3) / 4);
-    for (let lo = 0; lo < keys.length; lo += length) {
+    for (let lo = 0; lo < slots.length; lo += length) {
       const chunk = this.#newChunk();
-      chunk.keys = keys.slice(lo, lo + length);
-      for (const key of chunk.keys) this.#adopt(chunk, this.#slotByKey.get(key) as number);
+      const part = slots.subarray(lo, lo + length);
+      chunk.keys = Array.from(part, (slot) => keys[slot] as string);
+      for (const slot of part) this.#adopt(chunk, slot);
       this.#chunks.push(chunk);
       this.#firstKeys.push(chunk.keys[0] as string);
       budget.left -= length / 4;
