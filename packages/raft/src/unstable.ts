@@ -77,8 +77,7 @@ export class Unstable {
   stableTo(index: number, term: number): void {
     const known = this.term(index);
     if (known === undefined) {
-      // Usual where writes are asynchronous: two acknowledgements of one write name the same entry. Hence not for all to see.
-      this.#logger.debug(`entry at index ${index} missing from unstable log; ignoring`);
+      this.#logger.info(`entry at index ${index} missing from unstable log; ignoring`);
     } else if (index < this.offset) {
       this.#logger.info(`entry at index ${index} matched unstable snapshot; ignoring`);
     } else if (known !== term) {

@@ -424,8 +424,12 @@ async function firstCluster(
   return newCluster(env.digest, localCluster({ name, initialCluster: found }), local);
 }
 
+/** Raft says so of each write that is acknowledged twice, which is usual where writes go on beside each other. */
+const acknowledgedTwice = /^entry at index \d+ missing from unstable log; ignoring$/;
+
 /** Raft's lines in the member's log. */
 function raftLogger(env: Env): NonNullable<ConstructorParameters<typeof RawNode>[0]["logger"]> {
   const at = (level: "debug" | "info" | "warn" | "error") => (line: string) => env.logger.log(level, line);
-  return { debug: at("debug"), info: at("info"), warning: at("warn"), error: at("error") };
+  const info = (line: string): void => at(acknowledgedTwice.test(line) ? "debug" : "info")(line);
+  return { debug: at("debug"), info, warning: at("warn"), error: at("error") };
 }
