@@ -87,6 +87,8 @@ export interface ServerCall {
    * cap is cancelled with RESOURCE_EXHAUSTED.
    */
   send(sizeBytes: number, write: MessageWriter): boolean;
+  /** As `send`, for a large message in pieces: see `respondPieces`. */
+  sendPieces(pieces: readonly Uint8Array[]): boolean;
   /** One message, status OK, end: headers, data and trailers leave together. */
   respond(sizeBytes: number, write: MessageWriter): void;
   /**

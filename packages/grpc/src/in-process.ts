@@ -337,6 +337,10 @@ class Call {
         return entry?.[1] as string | undefined;
       },
       send: (sizeBytes, write) => this.#sendDown(sizeBytes, write),
+      sendPieces: (pieces) => {
+        const message = joinPieces(pieces);
+        return this.#sendDown(message.length, (target, offset) => target.set(message, offset));
+      },
       respond: (sizeBytes, write) => this.#respond(sizeBytes, write),
       respondPieces: (pieces) => {
         const message = joinPieces(pieces);

@@ -5,6 +5,10 @@
  * Entries are in no order that means anything.
  */
 
+import type { Budget, Task } from "./mvcc/budget.js";
+
+/** Keys copied for a unit of work. */
+const copiesPerUnit = 4;
 const shardCount = 256;
 const shardMask = shardCount - 1;
 /** Characters of a key that its shard depends on, at most. */
@@ -50,6 +54,17 @@ export class ShardedMap<Key, Value> {
   keyList(): Key[] {
     const list: Key[] = [];
     for (const shard of this.#shards) for (const key of shard.keys()) list.push(key);
+    return list;
+  }
+
+  /** The same in slices. Those that come or go between two may be in it or not. */
+  *keyListTask(budget: Budget): Task<Key[]> {
+    const list: Key[] = [];
+    for (const shard of this.#shards) {
+      for (const key of shard.keys()) list.push(key);
+      budget.left -= Math.ceil(shard.size / copiesPerUnit);
+      if (budget.spent) yield;
+    }
     return list;
   }
 

@@ -135,7 +135,10 @@ export class MessageReader {
     this.#heldEnd += size;
   }
 
-  /** Twice what is needed, but not more than the message that is being read announces. */
+  /**
+   * Twice what is needed, but not more than the message that is being read announces, unless there are others behind it
+   * already.
+   */
   #capacity(needed: number, bytes: Uint8Array, start: number, end: number): number {
     let announced = Number.MAX_SAFE_INTEGER;
     if (this.#held !== undefined && this.heldBytes >= messagePrefixBytes) {
@@ -143,7 +146,7 @@ export class MessageReader {
     } else if (this.heldBytes === 0 && end - start >= messagePrefixBytes) {
       announced = messagePrefixBytes + readUint32(bytes, start + 1);
     }
-    return Math.max(needed, Math.min(2 * needed, announced));
+    return needed <= announced ? Math.min(2 * needed, announced) : 2 * needed;
   }
 }
 

@@ -114,6 +114,23 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     return this.#send(sizeBytes, write);
   }
 
+  sendPieces(pieces: readonly Uint8Array[]): boolean {
+    if (this.ended) return false;
+    const sizeBytes = sizeOf(pieces);
+    this.#observer?.sent(sizeBytes);
+    return this.#givePieces(sizeBytes, pieces);
+  }
+
+  #givePieces(sizeBytes: number, pieces: readonly Uint8Array[]): boolean {
+    if (!this.#maySend(sizeBytes)) return false;
+    if (!this.#headersSent) this.#sendHeaders();
+    const { connection } = this.#config;
+    const at = connection.reserveData(this.#stream, messagePrefixBytes);
+    writePrefix(connection.target, at, sizeBytes);
+    for (const piece of pieces) connection.give(this.#stream, piece);
+    return !this.#stream.choked;
+  }
+
   #send(sizeBytes: number, write: MessageWriter): boolean {
     if (!this.#maySend(sizeBytes)) return false;
     if (!this.#headersSent) this.#sendHeaders();
@@ -143,15 +160,10 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
   respondPieces(pieces: readonly Uint8Array[]): void {
     if (this.ended) return;
-    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    const sizeBytes = sizeOf(pieces);
     this.#observer?.sent(sizeBytes);
     this.#observeEnd(StatusCode.ok);
-    if (!this.#maySend(sizeBytes)) return;
-    if (!this.#headersSent) this.#sendHeaders();
-    const { connection } = this.#config;
-    const at = connection.reserveData(this.#stream, messagePrefixBytes);
-    writePrefix(connection.target, at, sizeBytes);
-    for (const piece of pieces) connection.give(this.#stream, piece);
+    this.#givePieces(sizeBytes, pieces);
     this.end(okStatus);
   }
 
@@ -382,6 +394,10 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     this.#stream.owedSinceMs = -1;
     if (!this.#delivering) this.#giveBack();
   }
+}
+
+function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 /** Writes the length prefix and the message. The target is read first: the writer may cause other output. */

@@ -20,6 +20,8 @@ export class SocketDriver {
   readonly #timers: NodeTimers;
   readonly #connection: Http2Connection;
   #receiving = false;
+  /** The socket has let go of bytes. */
+  #hasRoom = false;
   #flushScheduled = false;
   #paused = false;
   #ending = false;
@@ -46,7 +48,8 @@ export class SocketDriver {
   wake(): void {
     if (this.#receiving || this.#flushScheduled) return;
     this.#flushScheduled = true;
-    turnFlush.add(this);
+    if (this.#hasRoom) turnFlush.refill(this);
+    else turnFlush.add(this);
   }
 
   #onData(chunk: Uint8Array): void {
@@ -77,7 +80,9 @@ export class SocketDriver {
   /** Called for failed writes too: the socket holds the bytes no longer. */
   #onWritten(bytes: Uint8Array, lengthBytes: number): void {
     nodeChunkPool.release(bytes);
+    this.#hasRoom = true;
     this.#connection.sent(lengthBytes);
+    this.#hasRoom = false;
     if (!this.#connection.over) this.#control();
   }
 

@@ -39,3 +39,20 @@ test("what is woken by a flush is flushed too", async () => {
   await turn();
   expect(order).toEqual(["first", "its own"]);
 });
+
+test("sockets that are filled again and again leave the loop to others in between", async () => {
+  let flushed = 0;
+  const flushes = new TurnFlush();
+  const full = { flush: () => void (++flushed < 200 && flushes.refill(full)) };
+  const other = { flush: () => void (++flushed < 200 && flushes.refill(other)) };
+  flushes.add(full);
+  flushes.add(other);
+  let turns = 0;
+  for (; flushed < 200; turns++) {
+    const before = flushed;
+    await turn();
+    expect(flushed).toBeGreaterThan(before);
+    expect(flushed - before).toBeLessThanOrEqual(20);
+  }
+  expect(turns).toBeGreaterThan(9);
+});

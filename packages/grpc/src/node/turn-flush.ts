@@ -3,6 +3,12 @@
  * done: answers that became ready together leave together.
  */
 
+/**
+ * How many sockets that have let go of what filled them are filled again before the loop's other work comes: one that
+ * takes bytes as quickly as they are made would keep the loop to itself.
+ */
+const refillsMax = 8;
+
 /** What has output. */
 export interface Flushable {
   flush(): void;
@@ -11,6 +17,9 @@ export interface Flushable {
 export class TurnFlush {
   #waiting: Flushable[] = [];
   #scheduled = false;
+  #refillsLeft = refillsMax;
+  /** Are filled again in the next turn. */
+  #later: Flushable[] = [];
 
   /** Flushes behind the promise jobs of this turn. To be called once until then. */
   add(socket: Flushable): void {
@@ -23,6 +32,21 @@ export class TurnFlush {
         this.run();
       }),
     );
+  }
+
+  /** As `add`, for a socket that has room again and much to fill it with; in this turn or a later one. */
+  refill(socket: Flushable): void {
+    if (this.#refillsLeft > 0) {
+      this.#refillsLeft--;
+      this.add(socket);
+    } else if (this.#later.push(socket) === 1) setImmediate(() => this.#nextTurn());
+  }
+
+  #nextTurn(): void {
+    this.#refillsLeft = refillsMax;
+    const later = this.#later;
+    this.#later = [];
+    for (const socket of later) this.refill(socket);
   }
 
   /** Flushes at once: for whoever is about to hold up the turn. */

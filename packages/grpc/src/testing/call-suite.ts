@@ -414,6 +414,24 @@ export function describeCalls(name: string, transport: CallTransport): void {
       });
     });
 
+    it("carries large messages in pieces on a stream, between others", async () => {
+      const { table, opened } = watched();
+      const { table: all, heard } = observed(table);
+      await using(all, async (client) => {
+        const recording = record(client, "/t.T/Stream");
+        const call = await opened();
+        sendBytes(call, bytes("before"));
+        expect(call.sendPieces([bytes("pie"), bytes(""), bytes("ces")])).toBe(true);
+        expect(call.sendPieces([new Uint8Array(1 << 20).fill(65), new Uint8Array(1 << 20).fill(65)])).toBe(false);
+        sendBytes(call, bytes("behind"));
+        call.end(ok);
+        expect(call.sendPieces([bytes("late")])).toBe(false);
+        expect(await recording.ended).toMatchObject({ code: 0 });
+        expect(recording.messages).toEqual(["before", "pieces", `${2 << 20} bytes`, "behind"]);
+        expect(heard.filter((line) => line.startsWith("sent"))).toHaveLength(4);
+      });
+    });
+
     it("ends a stream that a handler answers before the client is done", async () => {
       const { table, opened, log } = watched();
       await using(table, async (client) => {

@@ -121,6 +121,11 @@ export class GatewayCall implements ServerCall {
     return this.#sendLine(`{"result":${this.#json(sizeBytes, write)}}\n`);
   }
 
+  sendPieces(pieces: readonly Uint8Array[]): boolean {
+    const message = joinPieces(pieces);
+    return this.send(message.length, (target, offset) => target.set(message, offset));
+  }
+
   respond(sizeBytes: number, write: MessageWriter): void {
     if (this.ended) return;
     if (this.#method.serverStreaming) {

@@ -82,8 +82,10 @@ export class Leases {
       if (found.kind === "leaseNotFound") return done({ refusal: "leaseNotFound" });
       if (found.kind === "notPrimary") return done({ refusal: "leaderChanged" });
       const { ttl, grantedTtl } = found;
-      const attached = keys ? lessor.keysOf(id) : [];
-      const sort = unitSlices((budget) => sortTask(attached, compareKeys, budget));
+      if (!keys) return done({ ttl, grantedTtl, keys: [] });
+      const sort = unitSlices(function* (budget) {
+        return yield* sortTask(yield* lessor.keysTask(id, budget), compareKeys, budget);
+      });
       runSlices(clock, sort, (sorted) => done({ ttl, grantedTtl, keys: sorted }));
     });
   }

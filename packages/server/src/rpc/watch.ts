@@ -42,7 +42,10 @@ function openWatch(
     while (!blocked && !call.ended) {
       const response = stream.next(member.headers.watch);
       if (response === undefined) break;
-      blocked = !call.send(response.sizeBytes, (target, offset) => response.write(target, offset));
+      const { pieces } = response;
+      blocked = !(pieces === undefined
+        ? call.send(response.sizeBytes, (target, offset) => response.write(target, offset))
+        : call.sendPieces(pieces));
     }
     if (paused && !stream.isReplyQueueFull) {
       paused = false;

@@ -26,6 +26,8 @@ export interface LeaseTable extends LeaseAttachments {
   exists(id: bigint): boolean;
   /** The keys attached to a lease in no order; none for an unknown lease. */
   keysOf(id: bigint): readonly string[];
+  /** The same, copied in slices. */
+  keysTask(id: bigint, budget: Budget): Task<readonly string[]>;
   /** `ttl` in seconds as asked for; the result carries the granted one. */
   grant(id: bigint, ttl: number, nowMs: number): LeaseGrant;
   /** Removes a lease and its row; false when it is unknown. */

@@ -351,13 +351,13 @@ export class StateMachine {
   #leaseRevoke(data: Uint8Array, start: number, end: number): Outcome | Task<Outcome> {
     const { id } = decodeLeaseRevokeRequest(data, start, end);
     if (!this.#leases.exists(id)) return this.#refuse("leaseNotFound");
-    const keys = this.#leases.keysOf(id);
-    const reason = this.#auth.refuseLeaseRevoke(this.#span, keys);
-    if (reason !== undefined) return this.#refuse(reason);
-    return this.#revokeTask(id, keys);
+    return this.#revokeTask(id);
   }
 
-  *#revokeTask(id: bigint, keys: readonly string[]): Task<Outcome> {
+  *#revokeTask(id: bigint): Task<Outcome> {
+    const keys = yield* this.#leases.keysTask(id, this.#budget);
+    const reason = this.#auth.refuseLeaseRevoke(this.#span, keys);
+    if (reason !== undefined) return this.#refuse(reason);
     const sorted = yield* sortTask(keys, compareKeys, this.#budget);
     const txn = this.#begin();
     for (const key of sorted) {

@@ -4,6 +4,7 @@
  */
 
 import type { HeapEntry } from "../deadline-heap.js";
+import type { Budget, Task } from "../mvcc/budget.js";
 import { ShardedMap, shardOfKey } from "../sharded-map.js";
 import type { ExpirySpread } from "./expiry-spread.js";
 
@@ -82,9 +83,14 @@ export function deleteKey(lease: Lease, key: string): void {
   }
 }
 
-/** The attached keys in no order; the caller's array. */
-export function keysOf(lease: Lease): string[] {
+/** The attached keys in no order. */
+export function keysOf(lease: Lease): Iterable<string> {
   if (lease.keys === undefined) return [];
   if (typeof lease.keys === "string") return [lease.keys];
-  return lease.keys instanceof ShardedMap ? lease.keys.keyList() : [...lease.keys];
+  return lease.keys instanceof ShardedMap ? lease.keys.keyList() : lease.keys;
+}
+
+/** A copy of them, in slices; those attached or detached between two may be in it or not. */
+export function* keysTask(lease: Lease, budget: Budget): Task<string[]> {
+  return lease.keys instanceof ShardedMap ? yield* lease.keys.keyListTask(budget) : [...keysOf(lease)];
 }

@@ -97,6 +97,24 @@ describe("attachments", () => {
     expect(lessor.leaseOf("a")).toBe(0n);
     expect(lessor.keysOf(2n)).toEqual([]);
     expect(lessor.keysOf(7n)).toEqual([]);
+    expect(runToEnd(lessor.keysTask(7n, new Budget(0)))).toEqual([]);
+  });
+
+  it("copies very many keys in slices", () => {
+    const { lessor } = newLessor();
+    lessor.grant(1n, 10, 0);
+    const keys = Array.from({ length: 10_000 }, (_, n) => `key ${n}`);
+    for (const key of keys) lessor.attach(1n, key);
+    const budget = new Budget(0);
+    const task = lessor.keysTask(1n, budget);
+    let slices = 0;
+    let step = task.next();
+    for (; step.done !== true; step = task.next()) {
+      slices++;
+      budget.left = 100;
+    }
+    expect(slices).toBeGreaterThan(10);
+    expect(step.value.sort()).toEqual(keys.sort());
   });
 
   it("does not attach to an unknown lease, but to an expired one that is not revoked", () => {

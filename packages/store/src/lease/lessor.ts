@@ -30,6 +30,7 @@ import {
   deleteKey,
   fullTermMs,
   keysOf,
+  keysTask,
   type Lease,
   newLease,
   type Promotion,
@@ -231,7 +232,13 @@ export class Lessor {
   /** The keys attached to a lease, in no order; none for an unknown lease. The array is the caller's. */
   keysOf(id: bigint): string[] {
     const lease = this.#leases.get(id);
-    return lease === undefined ? [] : keysOf(lease);
+    return lease === undefined ? [] : [...keysOf(lease)];
+  }
+
+  /** The same in slices. What is attached or detached between two may show or not. */
+  *keysTask(id: bigint, budget: Budget): Task<string[]> {
+    const lease = this.#leases.get(id);
+    return lease === undefined ? [] : yield* keysTask(lease, budget);
   }
 
   /**

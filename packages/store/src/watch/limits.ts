@@ -26,6 +26,9 @@ export const syncRowsMax = 1000;
 export const syncRevisionsMax = 1000;
 export const syncBytesMax: number = 1024 * 1024;
 
+/** Once so many bytes of events of an unfinished revision were collected for a watcher, only the bytes are kept. */
+export const packedBytesMin: number = mergedBytesMax;
+
 /** Bytes of events share arrays of this size; an event of a quarter of it or more gets its own. */
 export const eventSlabBytes: number = 32 * 1024;
 

@@ -299,6 +299,28 @@ describe("a revision with too many changes to be told", () => {
       "5@4 +k4=2(4)",
     ]);
   });
+
+  it("is one response in pieces for those who do not ask for fragments", () => {
+    const world = new World({ packedBytesMin: 1 });
+    const stream = world.open({ fragmentBytes: 100 });
+    world.write(...Array.from({ length: 40 }, (_, n) => `k${n}=1`));
+    world.watch(stream, { id: 1n, kind: "range", key: "k", end: "l" });
+    world.watch(stream, { id: 2n, kind: "range", key: "k", end: "l", fragment: true });
+    const { revision } = world.source.write(Array.from({ length: 40 }, (_, n) => ({ key: `k${n}`, value: undefined })));
+    world.hub.published(revision, undefined);
+    while (world.hub.syncStep(6));
+    let inPieces = 0;
+    const events: number[] = [];
+    for (;;) {
+      const response = take(stream, () => inPieces++);
+      if (response === undefined) break;
+      if (response.watchId === 1n) expect([response.events.length, response.fragment]).toEqual([40, false]);
+      else events.push(response.events.length);
+    }
+    expect(inPieces).toBe(1);
+    expect(events.reduce((sum, count) => sum + count)).toBe(40);
+    expect(Math.max(...events)).toBeLessThan(10);
+  });
 });
 
 describe("catching up many", () => {

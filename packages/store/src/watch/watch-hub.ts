@@ -23,6 +23,7 @@ import { assert } from "../assert.js";
 import { DeadlineHeap } from "../deadline-heap.js";
 import { EventSlab } from "./event-slab.js";
 import {
+  packedBytesMin,
   streamBytesMax,
   streamEventsMax,
   syncBytesMax,
@@ -30,6 +31,7 @@ import {
   syncRowsMax,
   syncWatchersMax,
 } from "./limits.js";
+import { PackedEvents } from "./packed-events.js";
 import type { Change, WatchSource } from "./source.js";
 import { keyOfRow, WatchEvent } from "./watch-event.js";
 import { type Batch, type StreamLimits, WatchStream, type WatchStreamOptions } from "./watch-stream.js";
@@ -45,6 +47,7 @@ export interface WatchHubOptions {
   readonly syncWatchersMax?: number;
   readonly syncRevisionsMax?: number;
   readonly syncBytesMax?: number;
+  readonly packedBytesMin?: number;
 }
 
 export class WatchHub {
@@ -54,6 +57,7 @@ export class WatchHub {
   readonly #syncWatchersMax: number;
   readonly #syncRevisionsMax: number;
   readonly #syncBytesMax: number;
+  readonly #packedBytesMin: number;
 
   readonly #streams = new Set<WatchStream>();
   readonly #progressDeadlines = new DeadlineHeap<WatchStream>();
@@ -79,6 +83,7 @@ export class WatchHub {
     this.#syncWatchersMax = options?.syncWatchersMax ?? syncWatchersMax;
     this.#syncRevisionsMax = options?.syncRevisionsMax ?? syncRevisionsMax;
     this.#syncBytesMax = options?.syncBytesMax ?? syncBytesMax;
+    this.#packedBytesMin = options?.packedBytesMin ?? packedBytesMin;
   }
 
   // Streams and watchers.
@@ -343,7 +348,7 @@ export class WatchHub {
   #catchUp(lo: number, rowsMax: number): void {
     const current = this.#source.currentRevision();
     const next = this.#collect(lo, { current, rowsMax });
-    if (next === undefined) return;
+    if (next === undefined) return this.#packRound();
     assert(next > lo, "a catch-up step covers a revision at least");
     for (const watcher of this.#round) {
       if (watcher.minRevision >= next) continue;
@@ -408,11 +413,8 @@ export class WatchHub {
    * returns false; the caller takes it out of its group.
    */
   #deliver(watcher: Watcher): boolean {
-    const { collected: events, collectedBytes } = watcher;
-    forgetCollected(watcher);
-    if (events === undefined || events.length === 0) return true;
-    const bytes = watcher.prevKv ? this.#loadPrevious(events) : collectedBytes;
-    const batch: Batch = { events, bytes, revision: watcher.minRevision - 1 };
+    const batch = this.#takeCollected(watcher);
+    if (batch === undefined) return true;
     const { stream } = watcher;
     if (stream.isFull) {
       watcher.state = "victim";
@@ -420,8 +422,33 @@ export class WatchHub {
       return false;
     }
     stream.pushEvents(watcher, batch);
-    this.#eventsTotal += events.length;
+    this.#eventsTotal += batch.events.length;
     return true;
+  }
+
+  /** What was collected for the watcher up to its `minRevision`; undefined when that is nothing. */
+  #takeCollected(watcher: Watcher): Batch | undefined {
+    const { collected: events, collectedBytes, packed } = watcher;
+    const revision = watcher.minRevision - 1;
+    if (packed !== undefined) {
+      pack(watcher, packed);
+      forgetCollected(watcher);
+      return { events: packed, bytes: packed.sizeBytes, revision };
+    }
+    forgetCollected(watcher);
+    if (events === undefined || events.length === 0) return undefined;
+    return { events, bytes: watcher.prevKv ? this.#loadPrevious(events) : collectedBytes, revision };
+  }
+
+  /** The step ended within a revision: of many events only the bytes are kept, unless they have to be counted again. */
+  #packRound(): void {
+    for (const watcher of this.#round) {
+      if (watcher.packed === undefined) {
+        if (watcher.fragment || watcher.collectedBytes < this.#packedBytesMin) continue;
+        watcher.packed = new PackedEvents();
+      }
+      pack(watcher, watcher.packed);
+    }
   }
 
   /** The bytes of the events with prev_kv. */
@@ -462,6 +489,14 @@ export class WatchHub {
 }
 
 function forgetCollected(watcher: Watcher): void {
+  watcher.collected = undefined;
+  watcher.collectedBytes = 0;
+  watcher.packed = undefined;
+}
+
+/** Adds what was collected for the watcher, with its previous values if it wants them. */
+function pack(watcher: Watcher, packed: PackedEvents): void {
+  packed.add(watcher.collected ?? [], watcher.prevKv);
   watcher.collected = undefined;
   watcher.collectedBytes = 0;
 }

@@ -6,7 +6,9 @@
 
 import { encodeUtf8 } from "@etcd-ts/api";
 import { assert } from "../assert.js";
+import { writePieces } from "../mvcc/pieces.js";
 import { sizeVarint, sizeVarint64, writeVarint, writeVarint64 } from "../mvcc/record.js";
+import { type PackedEvents, visitRuns } from "./packed-events.js";
 import type { HeaderFields } from "./response-headers.js";
 import type { WatchEvent } from "./watch-event.js";
 import type { Watcher } from "./watcher.js";
@@ -16,9 +18,11 @@ export interface WatchResponse {
   readonly sizeBytes: number;
   /** Writes exactly `sizeBytes` bytes at `offset`. Call it before the stream's next `next`. */
   write(target: Uint8Array, offset: number): void;
+  /** Of a large one: what it is made of, one behind the other. They are not changed any more, by anybody. */
+  readonly pieces?: readonly Uint8Array[];
 }
 
-export type QueuedMessage = EventsMessage | ReplyMessage;
+export type QueuedMessage = EventsMessage | PackedMessage | ReplyMessage;
 
 const fragmentTag = 0x38;
 /** Of so many events it pays to look which of them lie together. */
@@ -63,6 +67,26 @@ export class EventsMessage {
     for (const event of batch.events) this.#owned.push(event);
     this.eventBytes += batch.bytes;
     this.revision = batch.revision;
+  }
+}
+
+/** Many events of one watcher. Nothing is merged into it. */
+export class PackedMessage {
+  readonly kind = "packed";
+  readonly watcher: Watcher;
+  /** Header revision: the last one covered. */
+  readonly revision: number;
+  readonly events: PackedEvents;
+  next: QueuedMessage | undefined = undefined;
+
+  constructor(watcher: Watcher, events: PackedEvents, revision: number) {
+    this.watcher = watcher;
+    this.events = events;
+    this.revision = revision;
+  }
+
+  get eventBytes(): number {
+    return this.events.sizeBytes;
   }
 }
 
@@ -145,8 +169,14 @@ export class EventsResponse implements WatchResponse {
       target[at++] = fragmentTag;
       target[at++] = 1;
     }
-    if (this.#hi - this.#lo >= joinedEventsMin) at = this.#writeJoined(target, at);
-    else {
+    if (this.#hi - this.#lo >= joinedEventsMin) {
+      // A copy costs much more than the bytes of a small event.
+      const options = { lo: this.#lo, hi: this.#hi, withPrevious: watcher.prevKv };
+      visitRuns(events, options, (run) => {
+        target.set(run, at);
+        at += run.length;
+      });
+    } else {
       for (let index = this.#lo; index < this.#hi; index++) {
         const bytes = (events[index] as WatchEvent).bytes(watcher.prevKv);
         target.set(bytes, at);
@@ -155,28 +185,25 @@ export class EventsResponse implements WatchResponse {
     }
     assert(at === offset + this.sizeBytes, "a response has the size it was given");
   }
+}
 
-  /** Copies events that lie one behind the other in one go: a copy costs much more than the bytes of a small event. */
-  #writeJoined(target: Uint8Array, offset: number): number {
-    const { watcher, events } = this.#message;
-    let at = offset;
-    let first = (events[this.#lo] as WatchEvent).bytes(watcher.prevKv);
-    let end = first.byteOffset;
-    const copy = (): void => {
-      const joined = new Uint8Array(first.buffer, first.byteOffset, end - first.byteOffset);
-      target.set(joined, at);
-      at += joined.length;
-    };
-    for (let index = this.#lo; index < this.#hi; index++) {
-      const bytes = (events[index] as WatchEvent).bytes(watcher.prevKv);
-      if (bytes.byteOffset !== end || bytes.buffer !== first.buffer) {
-        copy();
-        first = bytes;
-      }
-      end = bytes.byteOffset + bytes.length;
-    }
-    copy();
-    return at;
+/** A response with many events. */
+export class PackedResponse implements WatchResponse {
+  readonly sizeBytes: number;
+  readonly pieces: readonly Uint8Array[];
+
+  constructor({ watcher, events }: PackedMessage, header: Uint8Array) {
+    const { idField } = watcher;
+    const envelope = new Uint8Array(header.length + idField.length);
+    envelope.set(header, 0);
+    envelope.set(idField, header.length);
+    this.pieces = [envelope, ...events.pieces];
+    this.sizeBytes = envelope.length + events.sizeBytes;
+  }
+
+  write(target: Uint8Array, offset: number): void {
+    const end = writePieces(this.pieces, target, offset);
+    assert(end === offset + this.sizeBytes, "a response has the size it was given");
   }
 }
 
@@ -213,9 +240,11 @@ export function encodeReply(reply: {
   const idField = encodeWatchId(reply.id);
   const compactRevision = reply.compactRevision ?? 0;
   const reason = encodeUtf8(reply.cancelReason ?? "");
-  const body = new Uint8Array(
-    idField.length + 4 + 1 + sizeVarint(compactRevision) + 1 + sizeVarint(reason.length) + reason.length,
-  );
+  const flagsSize = (reply.created === true ? 2 : 0) + (reply.canceled === true ? 2 : 0);
+  const compactSize = compactRevision === 0 ? 0 : 1 + sizeVarint(compactRevision);
+  const reasonSize = reason.length === 0 ? 0 : 1 + sizeVarint(reason.length) + reason.length;
+  // Exactly: a view of a part would take its memory from outside of the heap, which may cost a step of collection.
+  const body = new Uint8Array(idField.length + flagsSize + compactSize + reasonSize);
   body.set(idField, 0);
   let at = idField.length;
   if (reply.created === true) {
@@ -234,7 +263,6 @@ export function encodeReply(reply: {
     body[at] = 0x32;
     at = writeVarint(reason.length, body, at + 1);
     body.set(reason, at);
-    at += reason.length;
   }
-  return body.subarray(0, at);
+  return body;
 }

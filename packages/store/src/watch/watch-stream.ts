@@ -12,6 +12,7 @@
 
 import { assert } from "../assert.js";
 import { mergedBytesMax, mergedEventsMax, streamRepliesMax } from "./limits.js";
+import { PackedEvents } from "./packed-events.js";
 import type { HeaderFields } from "./response-headers.js";
 import type { WatchEvent } from "./watch-event.js";
 import {
@@ -19,6 +20,8 @@ import {
   EventsResponse,
   encodeReply,
   envelopeBytes,
+  PackedMessage,
+  PackedResponse,
   type QueuedMessage,
   ReplyMessage,
   ReplyResponse,
@@ -42,12 +45,21 @@ export interface WatchStreamOptions extends StreamLimits {
 }
 
 /** Events of one watcher up to a revision; `bytes` in the form the watcher gets. */
-export interface Batch {
+export interface EventBatch {
   readonly events: readonly WatchEvent[];
   readonly bytes: number;
   /** The last revision covered. */
   readonly revision: number;
 }
+
+/** The same, of many. */
+export interface PackedBatch {
+  readonly events: PackedEvents;
+  readonly bytes: number;
+  readonly revision: number;
+}
+
+export type Batch = EventBatch | PackedBatch;
 
 /** What a stream tells the hub. */
 export interface StreamOwner {
@@ -119,8 +131,7 @@ export class WatchStream {
         return undefined;
       }
       this.#release(message);
-      const response =
-        message.kind === "events" ? this.#sendEvents(message, headers) : this.#sendReply(message, headers);
+      const response = this.#send(message, headers);
       if (response !== undefined) return response;
     }
   }
@@ -193,6 +204,10 @@ export class WatchStream {
     assert(!this.isFull, "events are queued only while there is room");
     this.#queuedEvents += batch.events.length;
     this.#queuedBytes += batch.bytes;
+    if (isPacked(batch)) {
+      watcher.tail = undefined;
+      return this.#push(new PackedMessage(watcher, batch.events, batch.revision));
+    }
     const tail = watcher.tail;
     if (tail !== undefined && tail.epoch === this.#epoch && fits(tail, batch)) {
       tail.append(batch);
@@ -255,7 +270,7 @@ export class WatchStream {
 
   /** Gives back the room a message took, and lets the hub use it once half of all is free. */
   #release(message: QueuedMessage): void {
-    if (message.kind === "events") {
+    if (message.kind !== "reply") {
       // Nothing may be merged into it any more, in particular nothing that comes back now.
       if (message.watcher.tail === message) message.watcher.tail = undefined;
       this.#queuedEvents -= message.events.length;
@@ -265,6 +280,15 @@ export class WatchStream {
     // Watchers that fell behind come back in bulk, not one for each message taken.
     const isHalfEmpty = this.#queuedEvents * 2 <= this.#eventsMax && this.#queuedBytes * 2 <= this.#bytesMax;
     if (isHalfEmpty && (this.victims.size > 0 || this.parked.size > 0)) this.#owner.drained(this);
+  }
+
+  #send(message: QueuedMessage, headers: HeaderFields): WatchResponse | undefined {
+    if (message.kind === "events") return this.#sendEvents(message, headers);
+    if (message.kind === "reply") return this.#sendReply(message, headers);
+    const { watcher, revision } = message;
+    if (watcher.state === "removed") return undefined;
+    watcher.wasQuiet = false;
+    return new PackedResponse(message, headers.field(revision));
   }
 
   #sendReply(message: ReplyMessage, headers: HeaderFields): WatchResponse | undefined {
@@ -318,6 +342,10 @@ export class WatchStream {
   }
 }
 
-function fits(tail: EventsMessage, batch: Batch): boolean {
+function isPacked(batch: Batch): batch is PackedBatch {
+  return batch.events instanceof PackedEvents;
+}
+
+function fits(tail: EventsMessage, batch: EventBatch): boolean {
   return tail.events.length + batch.events.length <= mergedEventsMax && tail.eventBytes + batch.bytes <= mergedBytesMax;
 }

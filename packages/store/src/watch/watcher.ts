@@ -2,6 +2,7 @@
  * One watcher: what it wants, how far it is, and where the hub keeps it.
  */
 
+import type { PackedEvents } from "./packed-events.js";
 import type { RangeEnd } from "./range-tree.js";
 import type { WatchEvent } from "./watch-event.js";
 import type { EventsMessage } from "./watch-message.js";
@@ -59,6 +60,8 @@ export class Watcher {
   collected: WatchEvent[] | undefined = undefined;
   /** Their bytes without prev_kv: counting those of a million events at once would take long. */
   collectedBytes = 0;
+  /** Those that came before them, when they are many. */
+  packed: PackedEvents | undefined = undefined;
 
   // Owned by the stream.
   /** Its last queued message, as long as further events may be merged into it. */

@@ -5,20 +5,27 @@
 
 import { equalBytes, latin1FromBytes, messageBytes, watch } from "@etcd-ts/api";
 import { decodeWatchResponse, type WatchResponse } from "@etcd-ts/api/etcdserverpb";
+import { whole } from "../../testing/store-fixture.js";
 import { ResponseHeaders } from "../response-headers.js";
 import type { WatchStream } from "../watch-stream.js";
 
 const headers = new ResponseHeaders({ clusterId: 0xcdf818194e3a8c32n, memberId: 7n, raftTerm: () => 3 });
 const margin = 3;
 
-/** The next response, undefined when none waits. */
-export function take(stream: WatchStream): WatchResponse | undefined {
+/** The next response, undefined when none waits. Calls back when it is one in pieces. */
+export function take(stream: WatchStream, onPieces?: () => void): WatchResponse | undefined {
   const response = stream.next(headers);
   if (response === undefined) return undefined;
   const target = new Uint8Array(response.sizeBytes + 2 * margin).fill(0xaa);
   response.write(target, margin);
   for (let at = 0; at < margin; at++) {
     if (target[at] !== 0xaa || target[target.length - 1 - at] !== 0xaa) throw new Error("a response left its place");
+  }
+  if (response.pieces !== undefined) {
+    onPieces?.();
+    if (!equalBytes(whole(response.pieces), target.subarray(margin, target.length - margin))) {
+      throw new Error("the pieces of a response are not the response");
+    }
   }
   const decoded = decodeWatchResponse(target, margin, target.length - margin);
   const canonical = messageBytes(watch.watch.response, decoded);

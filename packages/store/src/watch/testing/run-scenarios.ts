@@ -23,12 +23,13 @@ export function runScenarios(
   options: { readonly seed: number; readonly numRuns: number; readonly commandsMax: number },
 ): void {
   const { seed, numRuns, commandsMax } = options;
-  const total = { commands: 0, events: 0, compacted: 0, progress: 0, fragments: 0 };
+  const total = { commands: 0, events: 0, compacted: 0, progress: 0, fragments: 0, packed: 0 };
   // Tiny limits, so that every one is met.
   const limits = fc.record({
     syncWatchersMax: fc.constantFrom(1, 2, 100),
     syncRevisionsMax: fc.constantFrom(1, 2, 1000),
     syncBytesMax: fc.constantFrom(1, 50, 100_000),
+    packedBytesMin: fc.constantFrom(1, 30, 100_000),
   });
   const commands = fc.array(command, { minLength: commandsMax / 2, maxLength: commandsMax, size: "max" });
   fc.assert(
@@ -42,12 +43,13 @@ export function runScenarios(
       total.compacted += scenario.counts.compacted;
       total.progress += scenario.counts.progress;
       total.fragments += scenario.counts.fragments;
+      total.packed += scenario.counts.packed;
     }),
     { seed, numRuns },
   );
   expect(total.commands).toBeGreaterThan((numRuns * commandsMax) / 2);
   expect(total.events).toBeGreaterThan(total.commands / 10);
-  for (const count of [total.compacted, total.progress, total.fragments]) {
+  for (const count of [total.compacted, total.progress, total.fragments, total.packed]) {
     expect(count).toBeGreaterThan(total.commands / 1000);
   }
 }

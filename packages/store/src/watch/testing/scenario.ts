@@ -169,11 +169,11 @@ export class Scenario {
   #now = 0;
   /** Work the hub has asked for and not been given. */
   #hasWork = false;
-  counts = { events: 0, compacted: 0, progress: 0, fragments: 0 };
+  counts = { events: 0, compacted: 0, progress: 0, fragments: 0, packed: 0 };
 
   constructor(
     store: ScenarioStore,
-    limits: { syncWatchersMax: number; syncRevisionsMax: number; syncBytesMax: number },
+    limits: { syncWatchersMax: number; syncRevisionsMax: number; syncBytesMax: number; packedBytesMin: number },
   ) {
     this.#store = store;
     this.#hub = new WatchHub(store.source, { ...limits, onWork: () => (this.#hasWork = true) });
@@ -342,7 +342,7 @@ export class Scenario {
 
   /** Takes and checks one response; false when none waits. */
   #take(client: Client): boolean {
-    const response = take(client.stream);
+    const response = take(client.stream, () => this.counts.packed++);
     if (response === undefined) return false;
     try {
       this.#checkResponse(client, response);
