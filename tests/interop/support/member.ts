@@ -163,15 +163,17 @@ export class Member {
         failure = error;
         resolve();
       });
-      child.once("exit", (code, signal) => {
+      // Not at its exit: what it said last may still be in the pipes then.
+      child.once("close", (code, signal) => {
         running.delete(child);
         failure ??= new Error(`${this.name} exited with ${code ?? signal}`);
-        resolve();
+        log.end(resolve);
       });
     });
     const deadlineMs = startedMs + (this.#options.readyTimeoutMs ?? readyTimeoutMs);
     while (!(await this.#isReady())) {
       if (failure !== undefined || performance.now() > deadlineMs) {
+        if (failure !== undefined) await this.#exited;
         const why = failure?.message ?? "it was not ready in time";
         throw new Error(`cannot start ${this.name} (${program}): ${why}\n${this.logTail()}`);
       }
