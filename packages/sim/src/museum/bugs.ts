@@ -425,8 +425,8 @@ export const bugs: readonly Bug[] = [
     name: "lease-revoke-keeps-keys",
     history: "a revoked lease leaves one of its keys behind",
     file: "store/dist/apply/state-machine.js",
-    find: "return this.#revokeTask(id, keys);",
-    replace: "return this.#revokeTask(id, [...keys].slice(1));",
+    find: "yield* sortTask(keys, compareKeys, this.#budget);",
+    replace: "(yield* sortTask(keys, compareKeys, this.#budget)).slice(1);",
     replay: { seed: 1, overrides: { ...alone, leases: true, clients: 12 } },
   },
   {
