@@ -88,19 +88,17 @@ const catchUps = [
 const lines: Line[] = [];
 for (const group of groups) {
   const rows = group.rows.filter((row) => isWanted(row.name, group.name));
-  if (rows.length > 0) {
-    lines.push(...(await measureGroup(group, rows)));
-  }
+  if (rows.length > 0) await measureGroup(group, rows);
 }
 if (isWanted("new keys RSS boot", "million")) {
-  lines.push(...(await measureMillion()));
+  add(await measureMillion());
 }
 for (const { name, flags } of catchUps) {
-  if (isWanted(name, "clusters")) lines.push(await measureCatchUp(name, flags));
+  if (isWanted(name, "clusters")) add([await measureCatchUp(name, flags)]);
 }
 if (isWanted(sdkRowName, "sdk")) {
   progress(sdkRowName);
-  lines.push(await measureSdk({ ...options, command: options.ours, flags: memberFlags }));
+  add([await measureSdk({ ...options, command: options.ours, flags: memberFlags })]);
 }
 console.log(values.json ? JSON.stringify({ options, lines }, undefined, 2) : renderTable(lines));
 process.exitCode = values.check && !lines.every((line) => isMet(line) && isCalm(line)) ? 1 : 0;
@@ -109,7 +107,13 @@ function isWanted(name: string, group: string): boolean {
   return options.only.length === 0 || options.only.some((text) => name.includes(text) || group.includes(text));
 }
 
-async function measureGroup(group: Group, rows: readonly Row[]): Promise<Line[]> {
+/** Tells the ratios at once: the table comes at the end, and a long run may not reach it. */
+function add(measured: readonly Line[]): void {
+  lines.push(...measured);
+  for (const { name, ratio } of measured) progress(`  ${name}: ${ratio.toFixed(2)}`);
+}
+
+async function measureGroup(group: Group, rows: readonly Row[]): Promise<void> {
   const pair = await startPair(group.members ?? 1);
   const nullServer = options.ceiling ? await startNull() : undefined;
   try {
@@ -118,12 +122,10 @@ async function measureGroup(group: Group, rows: readonly Row[]): Promise<Line[]>
     if (nullServer !== undefined) {
       await group.prepare(nullServer.side);
     }
-    const measured: Line[] = [];
     for (const row of rows) {
       progress(row.name);
-      measured.push(...(await measureRow(row, pair, nullServer?.side)));
+      add(await measureRow(row, pair, nullServer?.side));
     }
-    return measured;
   } finally {
     nullServer?.close();
     await closePair(pair);

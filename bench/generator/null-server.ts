@@ -17,6 +17,7 @@ import {
   input,
   inputTarget,
   preface,
+  SettingsId,
   windowMax,
   writeTo,
 } from "./frames.js";
@@ -238,7 +239,10 @@ class Session implements FrameHandler {
     socket.on("error", () => socket.destroy());
     socket.on("close", () => store.forget(this));
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    this.#writer.frame(FrameType.settings, 0, 0, 0);
+    // A stream's window is never renewed, and a message that did not fit into it would come in two frames.
+    this.#writer.frame(FrameType.settings, 0, 0, 6);
+    this.#writer.uint16(SettingsId.initialWindowSize);
+    this.#writer.uint32(windowMax);
     this.#writer.windowUpdate(0, windowMax - 65_535);
     this.flush();
   }
