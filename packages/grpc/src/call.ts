@@ -53,15 +53,9 @@ export interface PeerInfo {
  */
 export type MessageWriter = (target: Uint8Array, offset: number) => void;
 
-/** Makes one array of a message in pieces, for those who need it in one. */
-export function joinPieces(pieces: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
+/** Bytes of a message in pieces. */
+export function sizeOfPieces(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 /**

@@ -4,7 +4,6 @@
  */
 import {
   type CallObserver,
-  joinPieces,
   type MessageWriter,
   type MetadataEntries,
   type MetadataValue,
@@ -15,6 +14,7 @@ import {
   type Status,
   StatusCode,
   type StreamReceiver,
+  sizeOfPieces,
 } from "./call.js";
 import type { CallOpener, ClientCall, ClientCallOptions, ClientReceiver } from "./client-call.js";
 import { grpcServices, unknownMethod } from "./core/grpc-request.js";
@@ -337,15 +337,9 @@ class Call {
         return entry?.[1] as string | undefined;
       },
       send: (sizeBytes, write) => this.#sendDown(sizeBytes, write),
-      sendPieces: (pieces) => {
-        const message = joinPieces(pieces);
-        return this.#sendDown(message.length, (target, offset) => target.set(message, offset));
-      },
+      sendPieces: (pieces) => this.#sendDown(sizeOfPieces(pieces), writerOf(pieces)),
       respond: (sizeBytes, write) => this.#respond(sizeBytes, write),
-      respondPieces: (pieces) => {
-        const message = joinPieces(pieces);
-        this.#respond(message.length, (target, offset) => target.set(message, offset));
-      },
+      respondPieces: (pieces) => this.#respond(sizeOfPieces(pieces), writerOf(pieces)),
       end: (status) => this.#endServer(status),
       pauseReceiving: () => this.#up.pause(),
       resumeReceiving: () => this.#up.resume(),
@@ -443,4 +437,15 @@ class Call {
     this.#stopListening?.();
     this.#receiver.onEnd({ ...status, unprocessed: this.#handler === undefined });
   }
+}
+
+/** Writes a message in pieces. */
+function writerOf(pieces: readonly Uint8Array[]): MessageWriter {
+  return (target, offset) => {
+    let at = offset;
+    for (const piece of pieces) {
+      target.set(piece, at);
+      at += piece.length;
+    }
+  };
 }

@@ -1,6 +1,5 @@
 export {
   type CallObserver,
-  joinPieces,
   type MessageWriter,
   type MetadataEntries,
   type MetadataValue,

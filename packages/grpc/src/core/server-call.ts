@@ -8,6 +8,7 @@ import {
   type Status,
   StatusCode,
   type StreamReceiver,
+  sizeOfPieces,
 } from "../call.js";
 import type { Http2Connection } from "./connection.js";
 import { type AnswerHead, answerHead, okFrame, trailersBlock, trailersOnlyBlock } from "./grpc-answer.js";
@@ -116,7 +117,7 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
   sendPieces(pieces: readonly Uint8Array[]): boolean {
     if (this.ended) return false;
-    const sizeBytes = sizeOf(pieces);
+    const sizeBytes = sizeOfPieces(pieces);
     this.#observer?.sent(sizeBytes);
     return this.#givePieces(sizeBytes, pieces);
   }
@@ -160,7 +161,7 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
 
   respondPieces(pieces: readonly Uint8Array[]): void {
     if (this.ended) return;
-    const sizeBytes = sizeOf(pieces);
+    const sizeBytes = sizeOfPieces(pieces);
     this.#observer?.sent(sizeBytes);
     this.#observeEnd(StatusCode.ok);
     this.#givePieces(sizeBytes, pieces);
@@ -394,10 +395,6 @@ export class GrpcServerCall implements ServerCall, StreamSink, TimerEntry {
     this.#stream.owedSinceMs = -1;
     if (!this.#delivering) this.#giveBack();
   }
-}
-
-function sizeOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, piece) => sum + piece.length, 0);
 }
 
 /** Writes the length prefix and the message. The target is read first: the writer may cause other output. */

@@ -3,10 +3,9 @@
  * a unary method, lines of `{"result":…}` and at most one `{"error":…}` for a streaming one.
  */
 
-import { type AnyMethod, toJson } from "@etcd-ts/api";
+import { type AnyMethod, concatBytes, toJson } from "@etcd-ts/api";
 import {
   type HttpExchange,
-  joinPieces,
   type MessageWriter,
   type MetadataEntries,
   type PeerInfo,
@@ -122,7 +121,7 @@ export class GatewayCall implements ServerCall {
   }
 
   sendPieces(pieces: readonly Uint8Array[]): boolean {
-    const message = joinPieces(pieces);
+    const message = concatBytes(pieces);
     return this.send(message.length, (target, offset) => target.set(message, offset));
   }
 
@@ -139,7 +138,7 @@ export class GatewayCall implements ServerCall {
   }
 
   respondPieces(pieces: readonly Uint8Array[]): void {
-    const message = joinPieces(pieces);
+    const message = concatBytes(pieces);
     this.respond(message.length, (target, offset) => target.set(message, offset));
   }
 

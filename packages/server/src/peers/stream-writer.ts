@@ -6,6 +6,7 @@
  * Source: etcd server/etcdserver/api/rafthttp/stream.go (streamWriter).
  */
 
+import { concatBytes } from "@etcd-ts/api";
 import type { Message } from "@etcd-ts/raft";
 import type { Clock, ServedBody, Timer } from "../env.js";
 import type { PeerStatus } from "./peer-status.js";
@@ -83,7 +84,9 @@ export class StreamWriter {
     if (attached === undefined || attached.blocked || this.#queue.length === 0) return;
     const parts = this.#queue.map((message) => attached.encoder.encode(message));
     this.#queue = [];
-    attached.blocked = !attached.body.write(concat(parts));
+    const [first] = parts;
+    const bytes = parts.length === 1 && first !== undefined ? first : concatBytes(parts);
+    attached.blocked = !attached.body.write(bytes);
   }
 
   #detach(): void {
@@ -104,16 +107,4 @@ export class StreamWriter {
       this.#armHeartbeat(attached);
     });
   }
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const only = parts.length === 1 ? parts[0] : undefined;
-  if (only !== undefined) return only;
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
 }

@@ -1,5 +1,5 @@
-import { lease, messageBytes } from "@etcd-ts/api";
-import { joinPieces, type ServerCall } from "@etcd-ts/grpc";
+import { concatBytes, lease, messageBytes } from "@etcd-ts/api";
+import type { ServerCall } from "@etcd-ts/grpc";
 import { expect, test } from "vitest";
 import type { Clock } from "../env.js";
 import { respondList } from "./respond-list.js";
@@ -15,7 +15,7 @@ function answer(count: number) {
   let cancel = (): void => {};
   const clock = { defer: (callback: () => void) => void deferred.push(callback) } as Clock;
   const call = {
-    respondPieces: (pieces: readonly Uint8Array[]) => void answers.push(joinPieces(pieces)),
+    respondPieces: (pieces: readonly Uint8Array[]) => void answers.push(concatBytes(pieces)),
     onCancel: (callback: () => void) => {
       cancel = callback;
     },
