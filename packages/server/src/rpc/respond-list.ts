@@ -1,5 +1,6 @@
 /**
- * Answers with a long list, gathered and encoded in slices. The list must be the last field of the response, so that messages with a part of it each, laid end to end, are the message with all of it.
+ * Answers with a long list, gathered and encoded in slices. The list must be the last field of the response, so that
+ * messages with a part of it each, laid end to end, are the message with all of it.
  */
 
 import { type MessageCodec, messageBytes } from "@etcd-ts/api";

@@ -20,9 +20,8 @@
 import { assert } from "../assert.js";
 import { lowerBound } from "../lower-bound.js";
 import { ShardedMap, shardOfKey } from "../sharded-map.js";
-import type { Budget, Task } from "./budget.js";
+import { type Budget, compareKeys, sortTask, type Task } from "./budget.js";
 import { notInRing } from "./record-ring.js";
-import { sortSlots } from "./sort-slots.js";
 
 /** Keys in a chunk at most, by default; a full one is split. */
 const chunkKeysMaxDefault = 512;
@@ -343,7 +342,9 @@ export class KeyIndex {
   /** Orders the restored keys: one sort, full chunks. */
   *finishRestore(budget: Budget): Task<void> {
     const keys = this.#restored;
-    const slots = yield* sortSlots(keys, budget);
+    // Slots, so that no key has to be looked up again.
+    const order = (left: number, right: number): number => compareKeys(keys[left] as string, keys[right] as string);
+    const slots = yield* sortTask([...keys.keys()], order, budget);
     this.#restored = [];
     this.#scratch = undefined;
     this.#chunkById = [];
@@ -351,8 +352,8 @@ export class KeyIndex {
     const length = Math.ceil((this.#chunkKeysMax * 3) / 4);
     for (let lo = 0; lo < slots.length; lo += length) {
       const chunk = this.#newChunk();
-      const part = slots.subarray(lo, lo + length);
-      chunk.keys = Array.from(part, (slot) => keys[slot] as string);
+      const part = slots.slice(lo, lo + length);
+      chunk.keys = part.map((slot) => keys[slot] as string);
       for (const slot of part) this.#adopt(chunk, slot);
       this.#chunks.push(chunk);
       this.#firstKeys.push(chunk.keys[0] as string);
