@@ -4,13 +4,12 @@ import { readFileSync } from "node:fs";
 import { versionText } from "./config/help.js";
 import { configFilePath, loadConfig } from "./config/load-config.js";
 import type { MemberConfig } from "./config/member-config.js";
-import { startMember } from "./embed.js";
-import { createNodeEnv } from "./platform/env.js";
+import type { Env } from "./env.js";
 import { defaultHost } from "./platform/host.js";
 import { serverVersion } from "./version.js";
 
 const start = { argv: process.argv.slice(2), environment: process.env };
-// The file's parser is a sixth of all that a start would load, and most have no file.
+// The member is loaded once there is one to run, and the file's parser, a sixth of all, only for a file.
 const parser = configFilePath(start) === "" ? undefined : await import("./config/config-file.js");
 
 const loaded = loadConfig({
@@ -38,6 +37,7 @@ switch (loaded.kind) {
     process.exitCode = 2;
     break;
   case "refused": {
+    const { createNodeEnv } = await import("./platform/env.js");
     const { logger } = createNodeEnv();
     for (const note of loaded.notes) logger.log(note.level, note.message, note.fields);
     logger.log("error", "failed to verify flags", { error: loaded.error });
@@ -46,6 +46,7 @@ switch (loaded.kind) {
   }
   case "run": {
     const level = loaded.config.log.level;
+    const { createNodeEnv } = await import("./platform/env.js");
     const env = createNodeEnv({ logLevel: level === "panic" || level === "fatal" ? "error" : level });
     for (const note of loaded.notes) env.logger.log(note.level, note.message, note.fields);
     await run(loaded.config, env);
@@ -53,9 +54,10 @@ switch (loaded.kind) {
   }
 }
 
-async function run(config: MemberConfig, env: ReturnType<typeof createNodeEnv>): Promise<void> {
+async function run(config: MemberConfig, env: Omit<Env, "network">): Promise<void> {
   let stopping = false;
   try {
+    const { startMember } = await import("./embed.js");
     const etcd = await startMember(config, { env });
     const stop = (signal: "SIGTERM" | "SIGINT"): void => {
       if (stopping) return;
