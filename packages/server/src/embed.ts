@@ -43,7 +43,7 @@ import { memberServices } from "./rpc/services.js";
 import { serverVersion } from "./version.js";
 
 export interface Etcd {
-  /** Where clients reach the member: the advertised URLs, with the ports really bound. */
+  /** Where clients reach the member: the URLs it advertises, a port of 0 replaced by the one bound for it. */
   readonly clientUrls: readonly string[];
   readonly member: Member;
   /** Drains calls, flushes, closes and releases the data directory. */
@@ -74,7 +74,7 @@ export async function startEtcd(
 }
 
 export async function startMember(given: MemberConfig, options: StartOptions = {}): Promise<Etcd> {
-  const platform = options.env ?? createNodeEnv({ logLevel: "info" });
+  const platform = options.env ?? createNodeEnv({ logLevel: given.log.level });
   const certified = await withDiscoveredCluster(platform, withSelfSigned(given, platform.logger));
   const world: Env = { network: createNetwork(peerTls(certified, platform)), ...platform };
   const env = given.memory ? memoryEnv(world) : world;
@@ -114,6 +114,7 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
         clusterId,
         advertisedUrls: config.initialAdvertisePeerUrls.map((url) => url.text),
         electionMs: config.electionMs,
+        metrics,
         requestTimeoutMs: requestTimeoutMs(config),
         endpoints: {
           versionBody: (asked) => versionBody(memberProbe(asked)),
@@ -170,6 +171,15 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
   const versionMonitor = new VersionMonitor(member, () => peers?.versions() ?? Promise.resolve([serverVersion]));
   const corruptionMonitor = new CorruptionMonitor(corruptionOptions(env, member, config));
 
+  let clientUrls: readonly string[] = [];
+  /** Returns the port: the URL's, or the one that the system chose. */
+  const listen = async (url: MemberUrl): Promise<string> => {
+    const address = await server.listen(target(url, config, env));
+    const port = typeof address === "string" ? url.port : String(address.port);
+    env.logger.log("info", "serving client traffic", { traffic: "grpc+http", address: `${url.host}:${port}` });
+    return port;
+  };
+
   const close = async (): Promise<void> => {
     stopped = true;
     health.setServing(false);
@@ -194,21 +204,26 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
     versionMonitor.start();
     corruptionMonitor.start();
     for (const url of config.listenMetricsUrls) await metricsServer.listen(target(url, config, env));
-    await publishAttributes(
-      member,
-      { name: config.name, clientUrls: config.advertiseClientUrls.map((url) => url.text) },
-      () => stopped,
-    );
-    for (const url of config.listenClientUrls) {
-      await server.listen(target(url, config, env));
-      env.logger.log("info", "serving client traffic", { traffic: "grpc+http", address: `${url.host}:${url.port}` });
-    }
+    // A port that the system chooses must be known before it is advertised; clients come to the others afterwards.
+    const chosen: string[] = [];
+    for (const url of config.listenClientUrls.filter(isPortOpen)) chosen.push(await listen(url));
+    clientUrls = config.advertiseClientUrls.map((url) => (isPortOpen(url) ? withPort(url, chosen.shift()) : url.text));
+    await publishAttributes(member, { name: config.name, clientUrls }, () => stopped);
+    for (const url of config.listenClientUrls.filter((url) => !isPortOpen(url))) await listen(url);
     env.logger.log("info", "ready to serve client requests");
   } catch (error) {
     await close();
     throw error;
   }
-  return { clientUrls: config.advertiseClientUrls.map((url) => url.text), member, close };
+  return { clientUrls, member, close };
+}
+
+function isPortOpen(url: MemberUrl): boolean {
+  return url.port === "0";
+}
+
+function withPort(url: MemberUrl, port: string | undefined): string {
+  return port === undefined ? url.text : url.text.replace(/:0$/, `:${port}`);
 }
 
 function target(url: MemberUrl, config: MemberConfig, env: Env): ListenTarget {

@@ -215,9 +215,10 @@ export class Cluster {
       exited: () => {},
     });
     const failed = (error: Error): void => this.#memberFailed(node, running, error);
+    const metrics = new MemberMetrics({ extensive: false });
     let peers: PeerNetwork | undefined;
     const opened = await openMember(env, config, {
-      metrics: new MemberMetrics({ extensive: false }),
+      metrics,
       limits: this.#limits(),
       failed,
       makeTransport: ({ memberId, clusterId }) => {
@@ -228,6 +229,7 @@ export class Cluster {
           advertisedUrls: [node.peerUrl],
           electionMs: config.electionMs,
           requestTimeoutMs: requestTimeoutMs(this.#options),
+          metrics,
           endpoints: {
             versionBody: (asked) => versionBody(memberProbe(asked)),
             promote: (asked, id, done) => void promoteHere(asked, id, config, done),

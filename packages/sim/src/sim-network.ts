@@ -17,7 +17,7 @@ import type {
   ServedRequest,
 } from "@etcd-ts/server/internal";
 import type { Incarnation } from "./incarnation.js";
-import type { SimRandom } from "./random.js";
+import { SimRandom } from "./random.js";
 import type { World } from "./world.js";
 
 export interface NetworkFaults {
@@ -44,6 +44,8 @@ const giveUpMs = 15_000;
 export class SimNetworkFabric {
   readonly world: World;
   readonly #random: SimRandom;
+  /** Nothing depends on probes of a peer's time: they draw apart, so that the rest of a run is what it is without them. */
+  readonly #probes = new SimRandom(0, "probes");
   readonly #serving = new Map<string, Serving>();
   /** Links by `from>to`. */
   readonly #cut = new Set<string>();
@@ -101,24 +103,24 @@ export class SimNetworkFabric {
   }
 
   /** Delivers over a link, never before `notBefore`; returns when that will be if the link is not cut. */
-  deliver(from: string, to: string, notBefore: number, action: () => void): number {
+  deliver(from: string, to: string, notBefore: number, action: () => void, random: SimRandom = this.#random): number {
     if (this.isCut(from, to)) {
       const link = `${from}>${to}`;
       const waiting = this.#waiting.get(link) ?? [];
       if (waiting.length === 0) this.#waiting.set(link, waiting);
-      waiting.push(() => this.deliver(from, to, notBefore, action));
+      waiting.push(() => this.deliver(from, to, notBefore, action, random));
       return notBefore;
     }
     const { delayMs, holdChance, holdMs } = this.faults;
-    const hold = holdChance > 0 && this.#random.chance(holdChance) ? this.#random.fraction() * holdMs : 0;
-    const arrivesAt = Math.max(notBefore, this.world.now + 0.05 + this.#random.exponential(delayMs) + hold);
+    const hold = holdChance > 0 && random.chance(holdChance) ? random.fraction() * holdMs : 0;
+    const arrivesAt = Math.max(notBefore, this.world.now + 0.05 + random.exponential(delayMs) + hold);
     this.world.schedule(arrivesAt - this.world.now, action);
     return arrivesAt;
   }
 
-  breaks(): boolean {
+  breaks(random: SimRandom = this.#random): boolean {
     const { breakChance } = this.faults;
-    return breakChance > 0 && this.#random.chance(breakChance);
+    return breakChance > 0 && random.chance(breakChance);
   }
 
   #address(url: string): { readonly host: string; readonly target: string } {
@@ -142,13 +144,12 @@ export class SimNetworkFabric {
       const exchange = new Exchange(caller, resolve, reject);
       const timeoutMs = request.timeoutMs > 0 ? request.timeoutMs : giveUpMs;
       exchange.timer = caller.schedule(timeoutMs, () => exchange.fail("timeout"));
-      this.deliver(from, to, 0, () => {
+      const random = target === "/raft/probing" ? this.#probes : this.#random;
+      const answer = (action: () => void): void => void this.deliver(to, from, 0, action, random);
+      const ask = (): void => {
         const server = this.#serverAt(to);
-        if (server === undefined || this.breaks()) {
-          this.deliver(to, from, 0, () => exchange.fail("connection refused"));
-          return;
-        }
-        server.incarnation.onDeath(() => this.deliver(to, from, 0, () => exchange.fail("connection reset")));
+        if (server === undefined || this.breaks(random)) return answer(() => exchange.fail("connection refused"));
+        server.incarnation.onDeath(() => answer(() => exchange.fail("connection reset")));
         server.incarnation.schedule(0, () => {
           const isOpen = (): boolean => !exchange.settled && caller.alive;
           const body = (): AsyncIterable<Uint8Array> =>
@@ -156,11 +157,12 @@ export class SimNetworkFabric {
           server.handler(
             servedRequest(request, target, from, body, (status, headers, body) => {
               if (!server.incarnation.alive) return;
-              this.deliver(to, from, 0, () => exchange.succeed({ status, headers, body }));
+              answer(() => exchange.succeed({ status, headers, body }));
             }),
           );
         });
-      });
+      };
+      this.deliver(from, to, 0, ask, random);
     });
   }
 

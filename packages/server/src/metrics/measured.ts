@@ -4,7 +4,7 @@ import type { Entry, HardState, SnapshotMetadata } from "@etcd-ts/raft";
 import type { Batch, Database, DatabaseSize } from "../backend/database.js";
 import type { Clock } from "../env.js";
 import type { LogWriter } from "../node/raft-loop.js";
-import type { MemberMetrics } from "./member-metrics.js";
+import type { MemberMetrics, SnapshotMetrics } from "./member-metrics.js";
 
 export class MeasuredLog implements LogWriter {
   readonly #log: LogWriter;
@@ -57,5 +57,20 @@ export function measuredDatabase(database: Database, clock: Clock, metrics: Memb
     pin: () => database.pin(),
     size: () => database.size(),
     close: () => database.close(),
+  };
+}
+
+/** Counts a database's way to another member or from it, from this call on; the function returned ends it. */
+export function beginSnapshot(metrics: SnapshotMetrics, clock: Clock): (outcome: "success" | "failure") => void {
+  const startedAt = clock.now();
+  metrics.inflight++;
+  return (outcome) => {
+    metrics.inflight--;
+    if (outcome === "failure") {
+      metrics.failures++;
+      return;
+    }
+    metrics.successes++;
+    metrics.seconds.observe((clock.now() - startedAt) / 1000);
   };
 }

@@ -209,7 +209,7 @@ export class MemberMetrics {
   }
 }
 
-function createPeerMetrics(): PeerMetrics {
+export function createPeerMetrics(): PeerMetrics {
   const snapshots = () => ({ successes: 0, failures: 0, inflight: 0, seconds: new Histogram(snapshotBounds) });
   return {
     active: 0,

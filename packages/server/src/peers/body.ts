@@ -1,3 +1,4 @@
+import { concatBytes } from "@etcd-ts/api";
 import type { ServedRequest } from "../env.js";
 
 /** The whole body of a request. Rejects with RangeError when it is longer than `bytesMax`. */
@@ -9,11 +10,16 @@ export async function readBody(request: ServedRequest, bytesMax: number): Promis
     if (size > bytesMax) throw new RangeError(`body exceeds ${bytesMax} bytes`);
     chunks.push(chunk);
   }
-  const all = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    all.set(chunk, offset);
-    offset += chunk.length;
+  return concatBytes(chunks);
+}
+
+/** The pieces as they are, each reported with its bytes when it is taken. */
+export async function* counted(
+  pieces: AsyncIterable<Uint8Array>,
+  report: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    report(piece.length);
+    yield piece;
   }
-  return all;
 }

@@ -6,11 +6,13 @@
 import type { Message } from "@etcd-ts/raft";
 import type { Member as ClusterMember, MembershipEffect } from "@etcd-ts/store";
 import type { Env, Listener, ServedRequest } from "../env.js";
+import type { MemberMetrics } from "../metrics/member-metrics.js";
 import type { LeaseForwarding } from "../node/leases.js";
 import type { Member } from "../node/member.js";
 import type { PeerTransport } from "../node/member-parts.js";
 import type { Refusal } from "../node/refusal.js";
 import { serverVersion } from "../version.js";
+import { hexId } from "./identity.js";
 import type { LeaderLookup } from "./leader-requests.js";
 import { forwardLeases } from "./lease-forwarding.js";
 import { type EndpointPorts, PeerEndpoints } from "./peer-endpoints.js";
@@ -27,6 +29,7 @@ export interface PeerNetworkOptions {
   readonly electionMs: number;
   readonly requestTimeoutMs: number;
   readonly endpoints: EndpointPorts;
+  readonly metrics: MemberMetrics;
   /** This member was removed from the cluster: it must stop. */
   removed(): void;
 }
@@ -47,6 +50,8 @@ export class PeerNetwork implements PeerTransport {
 
   constructor(options: PeerNetworkOptions) {
     this.#options = options;
+    // The member itself counts among those known.
+    options.metrics.peer(hexId(options.memberId));
     const { clock, network, logger } = options.env;
     const local = {
       memberId: options.memberId,
@@ -61,6 +66,7 @@ export class PeerNetwork implements PeerTransport {
       local,
       // Source: etcd config.go peerDialTimeout.
       dialTimeoutMs: 1000 + options.electionMs,
+      metrics: options.metrics,
       received: (message) => this.#member?.receive(message),
       reportUnreachable: (id) => this.#member?.reportUnreachable(id),
       reportSnapshot: (id, outcome) => this.#member?.reportSnapshot(id, outcome),
@@ -70,7 +76,8 @@ export class PeerNetwork implements PeerTransport {
         if (this.#member !== undefined) sender.send(this.#member, message, picker, status);
       },
       receiveSnapshot: (request) => {
-        if (this.#member !== undefined) receiveSnapshot(this.#member, logger, request);
+        if (this.#member !== undefined)
+          receiveSnapshot(this.#member, { clock, logger, metricsOf: (id) => this.#transport.metricsOf(id) }, request);
         else request.respond(500, { connection: "close" }, "server is not ready\n");
       },
     });

@@ -7,9 +7,11 @@
 
 import { type Message, MessageType } from "@etcd-ts/raft";
 import type { Clock, Logger, Network, ServedBody } from "../env.js";
-import type { LocalIdentity } from "./identity.js";
+import type { MemberMetrics } from "../metrics/member-metrics.js";
+import { hexId, type LocalIdentity } from "./identity.js";
 import { PeerStatus } from "./peer-status.js";
 import { Pipeline } from "./pipeline.js";
+import { Prober } from "./prober.js";
 import {
   AppendStreamDecoder,
   AppendStreamEncoder,
@@ -26,6 +28,7 @@ export interface PeerEnvironment {
   readonly logger: Logger;
   readonly local: LocalIdentity;
   readonly dialTimeoutMs: number;
+  readonly metrics: Pick<MemberMetrics, "peer" | "removePeer">;
   /** A message from any peer. */
   received(message: Message): void;
   reportUnreachable(id: bigint): void;
@@ -45,13 +48,14 @@ export class Peer {
   readonly #appendWriter: StreamWriter;
   readonly #messageWriter: StreamWriter;
   readonly #readers: readonly StreamReader[];
+  readonly #prober: Prober;
 
   constructor(environment: PeerEnvironment, id: bigint, urls: readonly string[]) {
     const { clock, network, logger, local, dialTimeoutMs } = environment;
     this.id = id;
     this.#environment = environment;
     this.picker = new UrlPicker(urls);
-    this.status = new PeerStatus(clock, logger, id);
+    this.status = new PeerStatus(clock, logger, id, environment.metrics.peer(hexId(id)));
     const reports = {
       reportUnreachable: () => environment.reportUnreachable(id),
       reportSnapshot: (outcome: "finish" | "failure") => environment.reportSnapshot(id, outcome),
@@ -75,10 +79,12 @@ export class Peer {
         onMessage,
       }),
     ];
+    this.#prober = new Prober({ clock, network, logger, remoteId: id, picker, metrics: status.metrics });
   }
 
   start(): void {
     for (const reader of this.#readers) reader.start();
+    this.#prober.start();
   }
 
   /** The peer dialled us for a stream of this kind. */
@@ -88,12 +94,15 @@ export class Peer {
 
   send(message: Message): void {
     if (this.#channelFor(message).send(message)) return;
+    this.status.metrics.sentFailures++;
     this.#environment.reportUnreachable(this.id);
     if (message.type === MessageType.snap) this.#environment.reportSnapshot(this.id, "failure");
   }
 
   stop(): void {
     for (const reader of this.#readers) reader.stop();
+    this.#prober.stop();
+    this.#environment.metrics.removePeer(hexId(this.id));
     this.#appendWriter.close();
     this.#messageWriter.close();
     this.#pipeline.stop();

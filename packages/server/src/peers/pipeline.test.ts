@@ -1,5 +1,6 @@
 import { createMessage, type Message, MessageType } from "@etcd-ts/raft";
 import { expect, test } from "vitest";
+import { createPeerMetrics } from "../metrics/member-metrics.js";
 import type { LocalIdentity } from "./identity.js";
 import { PeerStatus } from "./peer-status.js";
 import { Pipeline } from "./pipeline.js";
@@ -19,7 +20,7 @@ function setup() {
   const logger = new FakeLogger();
   const reports: string[] = [];
   const picker = new UrlPicker(["http://two-a", "http://two-b"]);
-  const status = new PeerStatus(new FakeClock(), logger, 2n);
+  const status = new PeerStatus(new FakeClock(), logger, 2n, createPeerMetrics());
   const pipeline = new Pipeline({
     network,
     local,
@@ -43,6 +44,8 @@ test("a message is one post, and a good answer makes the peer active", async () 
   answer(204);
   await settle();
   expect(status.activeSince).toBe(0);
+  const { length } = request.body as Uint8Array;
+  expect(status.metrics).toMatchObject({ active: 1, sentBytes: length, sentFailures: 0 });
   expect(reports).toEqual([]);
 });
 
@@ -72,6 +75,7 @@ test("a failure is reported, and the peer's other URL is used", async () => {
   network.posts[1]?.answer(500);
   await settle();
   expect(reports).toEqual(["unreachable", "unreachable"]);
+  expect(status.metrics).toMatchObject({ active: 0, disconnections: 1, sentBytes: 0, sentFailures: 2 });
   pipeline.send(message(3));
   expect(network.posts[2]?.request.url).toBe("http://two-a/raft");
 });

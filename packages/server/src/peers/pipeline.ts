@@ -90,12 +90,14 @@ export class Pipeline {
       throw new Error(`unexpected http status ${response.status} while posting to ${url}`);
     }
     status.activate();
+    status.metrics.sentBytes += body.length;
     if (message.type === MessageType.snap) this.#ports.reportSnapshot("finish");
   }
 
   #failed(message: Message, cause: string): void {
     if (this.#stopped) return;
     this.#ports.status.deactivate("post raft message", cause);
+    this.#ports.status.metrics.sentFailures++;
     this.#ports.reportUnreachable();
     if (message.type === MessageType.snap) this.#ports.reportSnapshot("failure");
   }

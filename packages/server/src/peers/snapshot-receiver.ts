@@ -6,20 +6,30 @@
  */
 
 import { type Message, MessageType } from "@etcd-ts/raft";
-import type { Logger, ServedRequest } from "../env.js";
+import type { Clock, Logger, ServedRequest } from "../env.js";
+import { beginSnapshot } from "../metrics/measured.js";
+import type { PeerMetrics } from "../metrics/member-metrics.js";
 import type { Member } from "../node/member.js";
+import { counted } from "./body.js";
 import { checkedBody } from "./body-digest.js";
+import { FrameReader } from "./frame-reader.js";
 import { hexId } from "./identity.js";
-import { decodeRaftMessage } from "./raft-message.js";
+import { takeMessageFrame } from "./stream-codec.js";
 
 /** Source: rafthttp snapshotLimitByte. */
 const messageBytesMax = 64 * 1024 * 1024;
-const lengthBytes = 8;
 
 /** What the receiver needs of this member. */
 export type ReceivingMember = Pick<Member, "clusterId" | "digest" | "memberId" | "membership" | "receiveSnapshot">;
 
-export function receiveSnapshot(member: ReceivingMember, logger: Logger, request: ServedRequest): void {
+export interface ReceivingPorts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  metricsOf(id: bigint): PeerMetrics;
+}
+
+export function receiveSnapshot(member: ReceivingMember, ports: ReceivingPorts, request: ServedRequest): void {
+  const { clock, logger } = ports;
   const headers = { "x-etcd-cluster-id": hexId(member.clusterId), "content-type": "text/plain; charset=utf-8" };
   // The rest of the body is not read then.
   const refuse = (status: number, text: string): void =>
@@ -47,12 +57,20 @@ export function receiveSnapshot(member: ReceivingMember, logger: Logger, request
     const index = message.snapshot?.metadata.index ?? 0;
     const fields = { "remote-peer-id": hexId(message.from), "incoming-snapshot-index": index };
     logger.log("info", "receiving database snapshot", fields);
+    const metrics = ports.metricsOf(message.from);
+    const ended = beginSnapshot(metrics.snapshotReceived, clock);
+    const database = counted(concatenated(rest, body), (size) => {
+      metrics.receivedBytes += size;
+    });
     try {
-      await member.receiveSnapshot(message, concatenated(rest, body));
+      await member.receiveSnapshot(message, database);
     } catch (error) {
+      metrics.receivedFailures++;
+      ended("failure");
       logger.log("warn", "failed to save incoming database snapshot", { ...fields, error: textOf(error) });
       return refuse(500, `failed to save KV snapshot (${textOf(error)})`);
     }
+    ended("success");
     logger.log("info", "received and saved database snapshot", fields);
     request.respond(204, { "x-etcd-cluster-id": hexId(member.clusterId) }, "");
   };
@@ -69,24 +87,13 @@ function misdirected(member: ReceivingMember, message: Message): string | undefi
 async function readMessage(
   body: AsyncIterator<Uint8Array>,
 ): Promise<{ readonly message: Message; readonly rest: Uint8Array }> {
-  let bytes: Uint8Array = new Uint8Array(0);
-  let size: number | undefined;
+  const reader = new FrameReader();
   for (;;) {
-    if (size === undefined && bytes.length >= lengthBytes) {
-      const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
-      if (length > BigInt(messageBytesMax)) throw new RangeError(`a message exceeds ${messageBytesMax} bytes`);
-      size = Number(length);
-    }
-    if (size !== undefined && bytes.length >= lengthBytes + size) {
-      const message = decodeRaftMessage(bytes.subarray(lengthBytes, lengthBytes + size));
-      return { message, rest: bytes.subarray(lengthBytes + size) };
-    }
+    const message = takeMessageFrame(reader, messageBytesMax);
+    if (message !== undefined) return { message, rest: reader.take(reader.available) ?? new Uint8Array(0) };
     const next = await body.next();
     if (next.done === true) throw new Error("unexpected EOF");
-    const joined = new Uint8Array(bytes.length + next.value.length);
-    joined.set(bytes);
-    joined.set(next.value, bytes.length);
-    bytes = joined;
+    reader.push(next.value);
   }
 }
 

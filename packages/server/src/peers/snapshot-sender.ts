@@ -8,8 +8,10 @@
 
 import type { Message } from "@etcd-ts/raft";
 import type { Clock, Logger, Network } from "../env.js";
+import { beginSnapshot } from "../metrics/measured.js";
 import type { Member } from "../node/member.js";
 import type { DatabaseImage } from "../snapshot/database-image.js";
+import { counted } from "./body.js";
 import { withDigest } from "./body-digest.js";
 import { hexId, type LocalIdentity, requestHeaders } from "./identity.js";
 import type { PeerStatus } from "./peer-status.js";
@@ -51,14 +53,20 @@ export class SnapshotSender {
     const release = member.holdLog();
     const url = picker.pick();
     const to = hexId(message.to);
+    const { metrics } = status;
+    const ended = beginSnapshot(metrics.snapshotSent, clock);
     member.images
       .withImage("member", async (image) => {
         logger.log("info", "sending database snapshot", { "snapshot-index": image.index, "remote-peer-id": to });
-        await this.#post(url, withDigest(member.digest, framed(message, member, image)));
+        const body = counted(framed(message, member, image), (size) => {
+          metrics.sentBytes += size;
+        });
+        await this.#post(url, withDigest(member.digest, body));
       })
       .then(
         () => {
           status.activate();
+          ended("success");
           logger.log("info", "sent database snapshot", { "remote-peer-id": to });
           member.reportSnapshot(message.to, "finish");
           clock.setTimer(releaseDelayMs, release);
@@ -66,6 +74,8 @@ export class SnapshotSender {
         (error: unknown) => {
           picker.unreachable(url);
           status.deactivate("post database snapshot", String(error));
+          metrics.sentFailures++;
+          ended("failure");
           logger.log("warn", "failed to send database snapshot", { "remote-peer-id": to, error: String(error) });
           member.reportUnreachable(message.to);
           member.reportSnapshot(message.to, "failure");

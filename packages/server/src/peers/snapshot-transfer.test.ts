@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Env, Network, PostResponse } from "../env.js";
 import { memoryEnv } from "../memory/memory-env.js";
+import { createPeerMetrics } from "../metrics/member-metrics.js";
 import { createNodeEnv } from "../platform/env.js";
 import { createNetwork } from "../platform/network.js";
 import { ImageMaker } from "../snapshot/image-maker.js";
@@ -57,6 +58,7 @@ async function transfer(alter: Alter) {
   const before = await env.disk.list("member");
   const reachedRaft: number[] = [];
   const receiverLog = new FakeLogger();
+  const receiverMetrics = createPeerMetrics();
   const receiver = {
     clusterId,
     memberId: 2n,
@@ -72,7 +74,7 @@ async function transfer(alter: Alter) {
     const sent = { body: new Uint8Array(Buffer.concat(pieces)), trailers: request.trailers?.() ?? {} };
     const { body, trailers } = alter(sent);
     const served = new FakeRequest("POST", "/raft/snapshot", request.headers, body, trailers);
-    receiveSnapshot(receiver, receiverLog, served);
+    receiveSnapshot(receiver, { clock: env.clock, logger: receiverLog, metricsOf: () => receiverMetrics }, served);
     const answered = await served.answered;
     return { status: answered.status, headers: {}, body: text(answered.body) };
   };
@@ -88,6 +90,7 @@ async function transfer(alter: Alter) {
     removed: unused,
   });
   const reports: string[] = [];
+  const status = new PeerStatus(env.clock, senderLog, 2n, createPeerMetrics());
   const message = createMessage({ type: MessageType.snap, from: 1n, to: 2n, term: 3 });
   await new Promise<void>((resolve) => {
     const sending = {
@@ -106,10 +109,11 @@ async function transfer(alter: Alter) {
         resolve();
       },
     };
-    sender.send(sending, message, new UrlPicker(["http://two:2380"]), new PeerStatus(env.clock, senderLog, 2n));
+    sender.send(sending, message, new UrlPicker(["http://two:2380"]), status);
   });
   const left = (await env.disk.list("member")).filter((name) => !before.includes(name));
-  return { reports, reachedRaft, left, receiverLog, senderLog, received };
+  const counts = { sent: status.metrics, received: receiverMetrics };
+  return { reports, reachedRaft, left, receiverLog, senderLog, received, counts };
 }
 
 /** The database becomes the live one when raft says so. */
@@ -127,7 +131,9 @@ function flipped(body: Uint8Array, at: number): Uint8Array {
 }
 
 test("a database arrives, with the digest of all that was sent", async () => {
-  const { reports, reachedRaft, receiverLog, received } = await transfer(({ body, trailers }) => {
+  let size = 0;
+  const { reports, reachedRaft, receiverLog, received, counts } = await transfer(({ body, trailers }) => {
+    size = body.length;
     const sha256 = Buffer.from(env.digest.sha256(body)).toString("base64");
     expect(trailers).toEqual({ "content-digest": `sha-256=:${sha256}:` });
     return { body, trailers };
@@ -136,6 +142,10 @@ test("a database arrives, with the digest of all that was sent", async () => {
   expect(reachedRaft).toEqual([index]);
   expect(receiverLog.at("warn")).toEqual([]);
   await takes(received);
+  expect(counts.sent).toMatchObject({ sentBytes: size, sentFailures: 0 });
+  expect(counts.sent.snapshotSent).toMatchObject({ successes: 1, failures: 0, inflight: 0, seconds: { count: 1 } });
+  expect(counts.received.receivedBytes).toBeGreaterThan(0.9 * size);
+  expect(counts.received.snapshotReceived).toMatchObject({ successes: 1, failures: 0, inflight: 0 });
 });
 
 test("one without a digest, as Go etcd sends it, arrives too", async () => {
@@ -186,9 +196,13 @@ test.each<[string, RegExp, Alter]>([
   ],
   ["a connection that breaks", /connection reset/, () => ({ body: new Error("connection reset"), trailers: {} })],
   ["no message", /unexpected EOF/, () => ({ body: new Uint8Array(7), trailers: {} })],
-  ["a message of an absurd length", /a message exceeds/, ({ body }) => ({ body: flipped(body, 0), trailers: {} })],
+  [
+    "a message of an absurd length",
+    /frame of \d+ bytes exceeds/,
+    ({ body }) => ({ body: flipped(body, 0), trailers: {} }),
+  ],
 ])("%s is refused with a reason, and sent again", async (_name, reason, alter) => {
-  const { reports, reachedRaft, left, receiverLog, senderLog } = await transfer(alter);
+  const { reports, reachedRaft, left, receiverLog, senderLog, counts } = await transfer(alter);
   expect(reports).toEqual(["unreachable 2", "failure"]);
   expect(reachedRaft).toEqual([]);
   expect(left).toEqual([]);
@@ -196,6 +210,8 @@ test.each<[string, RegExp, Alter]>([
   expect(senderLog.at("warn")).toContainEqual(
     expect.stringMatching(/^failed to send database snapshot: .*http status/),
   );
+  expect(counts.sent.snapshotSent).toMatchObject({ successes: 0, failures: 1, inflight: 0 });
+  expect(counts.received.snapshotReceived).toMatchObject({ successes: 0, inflight: 0 });
   // The next one is taken.
   const again = await transfer((sent) => sent);
   expect(again.reports).toEqual(["finish"]);

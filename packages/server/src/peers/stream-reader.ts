@@ -106,11 +106,13 @@ export class StreamReader {
     stream.start(
       (chunk) => {
         this.#lastHeardAt = this.#ports.clock.now();
+        this.#ports.status.metrics.receivedBytes += chunk.length;
         try {
           decoder.push(chunk);
         } catch (error) {
           // Anything else is a fault of this member's, which must not be taken for the peer's.
           if (!(error instanceof StreamFormatError || error instanceof DecodeError)) throw error;
+          this.#ports.status.metrics.receivedFailures++;
           stream.close();
           this.#lost(stream, String(error));
         }

@@ -86,7 +86,12 @@ export class StreamWriter {
     this.#queue = [];
     const [first] = parts;
     const bytes = parts.length === 1 && first !== undefined ? first : concatBytes(parts);
+    this.#write(attached, bytes);
+  }
+
+  #write(attached: Attached, bytes: Uint8Array): void {
     attached.blocked = !attached.body.write(bytes);
+    this.#ports.status.metrics.sentBytes += bytes.length;
   }
 
   #detach(): void {
@@ -95,7 +100,10 @@ export class StreamWriter {
     this.#attached = undefined;
     this.#heartbeat?.cancel();
     attached.body.end();
-    if (this.#queue.length > 0) this.#ports.reportUnreachable();
+    if (this.#queue.length > 0) {
+      this.#ports.status.metrics.sentFailures += this.#queue.length;
+      this.#ports.reportUnreachable();
+    }
     this.#queue = [];
   }
 
@@ -103,7 +111,7 @@ export class StreamWriter {
     this.#heartbeat?.cancel();
     this.#heartbeat = this.#ports.clock.setTimer(heartbeatIntervalMs, () => {
       if (this.#attached !== attached) return;
-      if (!attached.blocked) attached.blocked = !attached.body.write(attached.encoder.encodeHeartbeat());
+      if (!attached.blocked) this.#write(attached, attached.encoder.encodeHeartbeat());
       this.#armHeartbeat(attached);
     });
   }

@@ -2,6 +2,7 @@
 
 import { createMessage, type Message, MessageType } from "@etcd-ts/raft";
 import { expect, test } from "vitest";
+import { createPeerMetrics } from "../metrics/member-metrics.js";
 import { PeerStatus } from "./peer-status.js";
 import { encodeMessageFrame, MessageStreamDecoder, MessageStreamEncoder } from "./stream-codec.js";
 import { StreamReader } from "./stream-reader.js";
@@ -20,7 +21,7 @@ function readerSetup() {
   const clock = new FakeClock();
   const network = new FakeNetwork();
   const logger = new FakeLogger();
-  const status = new PeerStatus(clock, logger, 2n);
+  const status = new PeerStatus(clock, logger, 2n, createPeerMetrics());
   const picker = new UrlPicker(["http://two-a", "http://two-b"]);
   const received: number[] = [];
   const events: string[] = [];
@@ -65,6 +66,7 @@ test("messages arrive; an end without error leaves the peer active and is follow
   expect(network.streams.length).toBe(2);
   (await accepted()).send(encodeMessageFrame(message(2)));
   expect(received).toEqual([1, 2]);
+  expect(status.metrics.receivedBytes).toBe(2 * encodeMessageFrame(message(1)).length);
 });
 
 test("a stream that is silent for 5 s is dead; a sign of life keeps it", async () => {
@@ -81,11 +83,12 @@ test("a stream that is silent for 5 s is dead; a sign of life keeps it", async (
 });
 
 test("garbage ends the stream, with the reason in the log, and the next one is decoded afresh", async () => {
-  const { clock, logger, received, accepted } = readerSetup();
+  const { clock, logger, status, received, accepted } = readerSetup();
   const stream = await accepted();
   stream.send(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff));
   expect(stream.closed).toBe(true);
   expect(logger.at("warn").join()).toContain("frame of 18446744073709552000 bytes exceeds 536870912");
+  expect(status.metrics).toMatchObject({ active: 0, disconnections: 1, receivedFailures: 1 });
   await clock.advance(100);
   const next = await accepted();
   // The old one's end comes late and must not be taken for the new one's.
@@ -106,7 +109,7 @@ test("a fault while a message is processed is not taken for the peer's", async (
       local,
       remoteId: 2n,
       picker: new UrlPicker(["http://two"]),
-      status: new PeerStatus(clock, logger, 2n),
+      status: new PeerStatus(clock, logger, 2n, createPeerMetrics()),
       dialTimeoutMs: 2000,
       removed: () => undefined,
     },
@@ -153,7 +156,7 @@ test("a stopped reader closes its stream, one that is just being dialled too", a
 
 function writerSetup() {
   const clock = new FakeClock();
-  const status = new PeerStatus(clock, new FakeLogger(), 2n);
+  const status = new PeerStatus(clock, new FakeLogger(), 2n, createPeerMetrics());
   let unreachable = 0;
   const writer = new StreamWriter(
     {
@@ -188,6 +191,7 @@ test("messages of one turn leave in one write; an idle stream shows a sign of li
   await clock.advance(5000);
   expect(body.written.length).toBe(3);
   expect(indexes(body)).toEqual([1, 2, 3]);
+  expect(status.metrics.sentBytes).toBe(body.written.reduce((sum, { length }) => sum + length, 0));
 });
 
 test("a slow peer: nothing is written until it drains, 4096 messages wait, then they are refused", async () => {

@@ -2,6 +2,7 @@ import { messageBytes } from "@etcd-ts/api";
 import { encodeMessage, sizeMessage } from "@etcd-ts/api/raftpb";
 import { createMessage, type Message, MessageType } from "@etcd-ts/raft";
 import { describe, expect, test } from "vitest";
+import { MemberMetrics } from "../metrics/member-metrics.js";
 import { type LocalIdentity, requestHeaders } from "./identity.js";
 import { MessageStreamDecoder } from "./stream-codec.js";
 import { FakeClock, settle } from "./testing/fake-clock.js";
@@ -20,12 +21,14 @@ function setup() {
   const logger = new FakeLogger();
   const received: Message[] = [];
   const events: string[] = [];
+  const metrics = new MemberMetrics({ extensive: false });
   const transport = new Transport({
     clock,
     network,
     logger,
     local,
     dialTimeoutMs: 2000,
+    metrics,
     received: (message) => received.push(message),
     reportUnreachable: (id) => events.push(`unreachable ${id}`),
     reportSnapshot: (id, outcome) => events.push(`snapshot ${id} ${outcome}`),
@@ -44,7 +47,7 @@ function setup() {
     expect(transport.handle(request)).toBe(true);
     return request.answered;
   };
-  return { clock, network, logger, received, events, transport, ask };
+  return { clock, network, logger, metrics, received, events, transport, ask };
 }
 
 function encoded(message: Message): Uint8Array {

@@ -9,6 +9,7 @@
 
 import { type Message, MessageType } from "@etcd-ts/raft";
 import type { ServedRequest } from "../env.js";
+import { createPeerMetrics, type PeerMetrics } from "../metrics/member-metrics.js";
 import { serverVersion } from "../version.js";
 import { readBody } from "./body.js";
 import { hexId, incompatibility, parseHexId } from "./identity.js";
@@ -28,6 +29,9 @@ export interface TransportOptions extends PeerEnvironment {
   /** The body of `/raft/snapshot`. */
   receiveSnapshot(request: ServedRequest): void;
 }
+
+/** Whoever knows the cluster's id can become a remote by naming itself. */
+const remotesMax = 64;
 
 /** A member that is not in the configuration yet: it can be answered, and no more. */
 interface Remote {
@@ -72,13 +76,14 @@ export class Transport {
 
   addRemote(id: bigint, urls: readonly string[]): void {
     if (this.#peers.has(id) || this.#remotes.has(id) || id === this.#options.local.memberId) return;
+    if (this.#remotes.size >= remotesMax) return;
     const { clock, logger, network, local } = this.#options;
     const picker = new UrlPicker(urls);
     const pipeline = new Pipeline({
       network,
       local,
       picker,
-      status: new PeerStatus(clock, logger, id),
+      status: new PeerStatus(clock, logger, id, createPeerMetrics()),
       reportUnreachable: () => this.#options.reportUnreachable(id),
       reportSnapshot: (outcome) => this.#options.reportSnapshot(id, outcome),
       removed: () => this.#options.removed(),
@@ -99,6 +104,11 @@ export class Transport {
   /** Monotonic milliseconds since when a peer is reachable; undefined while it is not. */
   activeSince(id: bigint): number | undefined {
     return this.#peers.get(id)?.status.activeSince;
+  }
+
+  /** What is counted of the traffic with a peer; of others nothing is kept. */
+  metricsOf(id: bigint): PeerMetrics {
+    return this.#peers.get(id)?.status.metrics ?? createPeerMetrics();
   }
 
   activeCount(): number {
@@ -189,6 +199,7 @@ export class Transport {
         }
         const fault = this.#misdirected(message);
         if (fault !== undefined) return this.#respondForbidden(request, fault);
+        this.metricsOf(message.from).receivedBytes += body.length;
         this.#options.received(message);
         request.respond(204, this.#clusterHeader(), "");
       },
