@@ -45,9 +45,8 @@ switch (loaded.kind) {
     break;
   }
   case "run": {
-    const level = loaded.config.log.level;
     const { createNodeEnv } = await import("./platform/env.js");
-    const env = createNodeEnv({ logLevel: level === "panic" || level === "fatal" ? "error" : level });
+    const env = createNodeEnv({ logLevel: loaded.config.log.level });
     for (const note of loaded.notes) env.logger.log(note.level, note.message, note.fields);
     await run(loaded.config, env);
     break;

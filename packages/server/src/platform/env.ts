@@ -1,4 +1,5 @@
-import type { Env, LogLevel } from "../env.js";
+import type { LogLevelName } from "../config/member-config.js";
+import type { Env } from "../env.js";
 import { nodeClock } from "./clock.js";
 import { nodeDigest } from "./digest.js";
 import { NodeDisk } from "./disk.js";
@@ -9,13 +10,16 @@ import { nodeProcess } from "./process.js";
 import { nodeRandom } from "./random.js";
 
 export interface NodeEnvOptions {
-  readonly logLevel?: Exclude<LogLevel, "fatal">;
+  /** What ends the member is logged at every level. */
+  readonly logLevel?: LogLevelName;
   /** Where log lines go: 1 is stdout, 2 stderr. */
   readonly logFd?: number;
 }
 
 /** The world as Node gives it. The network is made apart, since it needs the member's certificates. */
 export function createNodeEnv(options: NodeEnvOptions = {}): Omit<Env, "network"> {
+  const { logLevel = "info", logFd = 2 } = options;
+  const level = logLevel === "panic" || logLevel === "fatal" ? "error" : logLevel;
   return {
     clock: nodeClock,
     random: nodeRandom,
@@ -23,7 +27,7 @@ export function createNodeEnv(options: NodeEnvOptions = {}): Omit<Env, "network"
     openDatabase: openLmdbDatabase,
     dns: nodeDns,
     digest: nodeDigest,
-    logger: createNodeLogger({ level: options.logLevel ?? "info", fd: options.logFd ?? 2 }),
+    logger: createNodeLogger({ level, fd: logFd }),
     process: nodeProcess,
     fault: () => false,
   };
