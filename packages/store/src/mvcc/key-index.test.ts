@@ -117,8 +117,8 @@ describe("order", () => {
 
   function keysIn(index: KeyIndex, lo: string, hi: string | undefined): string[] {
     const keys: string[] = [];
-    index.visit(lo, hi, (key) => {
-      keys.push(key);
+    index.visit(lo, hi, (slot) => {
+      keys.push(index.keyOf(slot));
       return true;
     });
     return keys;
@@ -153,7 +153,7 @@ describe("order", () => {
         ["k0", "k0505"],
       ] as const) {
         let expected = 0;
-        index.visit(lo, hi, (_key, slot) => {
+        index.visit(lo, hi, (slot) => {
           if (index.locate(slot, revision)) expected++;
           return true;
         });

@@ -18,9 +18,10 @@
  */
 
 import { assert } from "../assert.js";
-import { lowerBound } from "../lower-bound.js";
 import { ShardedMap, shardOfKey } from "../sharded-map.js";
 import { type Budget, compareKeys, sortTask, type Task } from "./budget.js";
+import { KeyChunk } from "./key-chunk.js";
+import { PagedList } from "./paged-list.js";
 import { notInRing } from "./record-ring.js";
 
 /** Keys in a chunk at most, by default; a full one is split. */
@@ -50,16 +51,6 @@ interface ClosedGeneration {
   revs: number[];
 }
 
-interface Chunk {
-  readonly id: number;
-  keys: string[];
-  slots: number[];
-  /** Keys whose newest revision is not a tombstone. */
-  live: number;
-  /** No key of the chunk has a newer revision than this main. */
-  newestMain: number;
-}
-
 const noGenerations: readonly ClosedGeneration[] = [];
 
 /** A key's revision as a read at some revision finds it. */
@@ -72,27 +63,27 @@ export interface Located {
   position: number;
 }
 
-/** Returns false to end the visit. The visitor must not add or remove keys; it may add revisions to visited ones. */
-export type KeyVisitor = (key: string, slot: number) => boolean;
+/** Gets a key's slot; a range of records needs no more. Returns false to end the visit. The visitor must not add or remove keys; it may add revisions to visited ones. */
+export type KeyVisitor = (slot: number) => boolean;
 
 export class KeyIndex {
   readonly #chunkKeysMax: number;
   readonly #slotByKey = new ShardedMap<string, number>(shardOfKey);
-  readonly #chunks: Chunk[] = [];
+  readonly #chunks: KeyChunk[] = [];
   /** First key of each chunk, for the search. */
   readonly #firstKeys: string[] = [];
-  #chunkById: (Chunk | undefined)[] = [];
+  #chunkById: (KeyChunk | undefined)[] = [];
   readonly #freeChunkIds: number[] = [];
   readonly #pages: Float64Array[] = [];
+  /** By slot. */
+  readonly #keys = new PagedList<string>();
   /** By slot: main, sub of the newest generation's older revisions, ascending; undefined when there is none. */
-  readonly #older: (number[] | undefined)[] = [];
+  readonly #older = new PagedList<number[] | undefined>();
   /** By slot: generations older than the newest, ascending; few keys have any. */
   readonly #closed = new ShardedMap<number, ClosedGeneration[]>((slot) => slot);
   readonly #freeSlots: number[] = [];
   /** Where all keys are while the index is being restored. */
-  #scratch: Chunk | undefined;
-  /** By slot, while the index is being restored: the keys. */
-  #restored: string[] = [];
+  #scratch: KeyChunk | undefined;
   /** What the last successful `locate` found; overwritten by the next. */
   readonly located: Located = { main: 0, sub: 0, created: 0, version: 0, position: notInRing };
 
@@ -109,6 +100,11 @@ export class KeyIndex {
   /** The slot of `key`, or −1. It stays the same until a compaction removes the key. */
   slotOf(key: string): number {
     return this.#slotByKey.get(key) ?? -1;
+  }
+
+  /** The key that has the slot. */
+  keyOf(slot: number): string {
+    return this.#keys.get(slot);
   }
 
   // --- reading ---
@@ -132,7 +128,7 @@ export class KeyIndex {
   }
 
   #locateOlder(slot: number, atRevision: number, newestVersion: number, newestCreated: number): boolean {
-    const older = this.#older[slot];
+    const older = this.#older.get(slot);
     if (older !== undefined && (older[0] as number) <= atRevision) {
       // The newest revision is one more version than `older` holds.
       return this.#locateIn(older, atRevision, newestCreated, newestVersion - 1);
@@ -166,13 +162,13 @@ export class KeyIndex {
     if (this.#chunks.length === 0 || (hi !== undefined && hi <= lo)) return;
     let chunkAt = this.#chunkIndexOf(lo);
     const lastChunkAt = hi === undefined ? this.#chunks.length - 1 : this.#chunkIndexOf(hi);
-    let keyAt = lowerBound((this.#chunks[chunkAt] as Chunk).keys, lo);
+    let keyAt = (this.#chunks[chunkAt] as KeyChunk).lowerBound(lo);
     for (; chunkAt <= lastChunkAt; chunkAt++, keyAt = 0) {
-      const { keys, slots } = this.#chunks[chunkAt] as Chunk;
+      const chunk = this.#chunks[chunkAt] as KeyChunk;
       // Only the last chunk can reach beyond `hi`, so no key is compared on the way.
-      const end = hi !== undefined && chunkAt === lastChunkAt ? lowerBound(keys, hi) : keys.length;
+      const end = hi !== undefined && chunkAt === lastChunkAt ? chunk.lowerBound(hi) : chunk.length;
       for (; keyAt < end; keyAt++) {
-        if (!visitor(keys[keyAt] as string, slots[keyAt] as number)) return;
+        if (!visitor(chunk.slots[keyAt] as number)) return;
       }
     }
   }
@@ -189,14 +185,14 @@ export class KeyIndex {
       const lastChunkAt = hi === undefined ? this.#chunks.length - 1 : this.#chunkIndexOf(hi);
       let chunkAt = firstChunkAt;
       do {
-        const chunk = this.#chunks[chunkAt] as Chunk;
+        const chunk = this.#chunks[chunkAt] as KeyChunk;
         const whole = chunkAt > firstChunkAt && (chunkAt < lastChunkAt || hi === undefined);
         if (whole && chunk.newestMain <= atRevision) {
           count += chunk.live;
           budget.left -= 0.05;
         } else {
           count += this.#countInChunk(chunk, from, hi, atRevision);
-          budget.left -= chunk.keys.length / 8;
+          budget.left -= chunk.length / 8;
         }
         chunkAt++;
       } while (chunkAt <= lastChunkAt && !budget.spent);
@@ -206,10 +202,10 @@ export class KeyIndex {
     return count;
   }
 
-  #countInChunk(chunk: Chunk, lo: string, hi: string | undefined, atRevision: number): number {
+  #countInChunk(chunk: KeyChunk, lo: string, hi: string | undefined, atRevision: number): number {
     let count = 0;
-    const end = hi === undefined ? chunk.keys.length : lowerBound(chunk.keys, hi);
-    for (let at = lowerBound(chunk.keys, lo); at < end; at++) {
+    const end = hi === undefined ? chunk.length : chunk.lowerBound(hi);
+    for (let at = chunk.lowerBound(lo); at < end; at++) {
       if (this.locate(chunk.slots[at] as number, atRevision)) count++;
     }
     return count;
@@ -221,11 +217,11 @@ export class KeyIndex {
     const firstChunkAt = this.#chunkIndexOf(lo);
     const lastChunkAt = hi === undefined ? this.#chunks.length - 1 : this.#chunkIndexOf(hi);
     for (let chunkAt = firstChunkAt; chunkAt <= lastChunkAt; chunkAt++) {
-      const { keys, slots, newestMain } = this.#chunks[chunkAt] as Chunk;
-      if (newestMain < revision) continue;
-      const end = hi !== undefined && chunkAt === lastChunkAt ? lowerBound(keys, hi) : keys.length;
-      for (let keyAt = chunkAt === firstChunkAt ? lowerBound(keys, lo) : 0; keyAt < end; keyAt++) {
-        if (this.#get(slots[keyAt] as number, columnMain) >= revision) return true;
+      const chunk = this.#chunks[chunkAt] as KeyChunk;
+      if (chunk.newestMain < revision) continue;
+      const end = hi !== undefined && chunkAt === lastChunkAt ? chunk.lowerBound(hi) : chunk.length;
+      for (let keyAt = chunkAt === firstChunkAt ? chunk.lowerBound(lo) : 0; keyAt < end; keyAt++) {
+        if (this.#get(chunk.slots[keyAt] as number, columnMain) >= revision) return true;
       }
     }
     return false;
@@ -239,7 +235,7 @@ export class KeyIndex {
   /** Whether revision (main, sub) of the slot's key is in the index. */
   contains(slot: number, main: number, sub: number): boolean {
     if (this.#get(slot, columnMain) === main && this.#get(slot, columnSub) === sub) return true;
-    const older = this.#older[slot];
+    const older = this.#older.get(slot);
     if (older !== undefined && includesRevision(older, main, sub)) return true;
     return this.#closed.get(slot)?.some((generation) => includesRevision(generation.revs, main, sub)) ?? false;
   }
@@ -288,13 +284,13 @@ export class KeyIndex {
   }
 
   /** Makes the newest revision an older one and (main, sub) the newest one. */
-  #advance(slot: number, main: number, sub: number): Chunk {
+  #advance(slot: number, main: number, sub: number): KeyChunk {
     const page = this.#pages[slot >>> pageShift] as Float64Array;
     const base = (slot & pageMask) * columnCount;
     const newestMain = page[base + columnMain] as number;
     const newestSub = page[base + columnSub] as number;
     assert(main > newestMain || (main === newestMain && sub > newestSub), "revisions of a key ascend");
-    let revs = this.#older[slot];
+    let revs = this.#older.get(slot);
     if (revs === undefined) revs = [newestMain, newestSub];
     else revs.push(newestMain, newestSub);
     const version = page[base + columnVersion] as number;
@@ -302,10 +298,10 @@ export class KeyIndex {
       this.#close(slot, { created: page[base + columnCreated] as number, version: -version, revs });
       revs = undefined;
     }
-    this.#older[slot] = revs;
+    this.#older.set(slot, revs);
     page[base + columnMain] = main;
     page[base + columnSub] = sub;
-    const chunk = this.#chunkById[page[base + columnChunk] as number] as Chunk;
+    const chunk = this.#chunkById[page[base + columnChunk] as number] as KeyChunk;
     if (chunk.newestMain < main) chunk.newestMain = main;
     return chunk;
   }
@@ -327,10 +323,7 @@ export class KeyIndex {
     const slot = this.slotOf(key);
     if (slot < 0) {
       const signed = tombstone ? -1 : version;
-      const added = this.#addSlot(main, sub, tombstone ? 0 : created, signed, notInRing, this.#scratch.id);
-      assert(added === this.#restored.length, "an index that was empty gives out its slots in order");
-      this.#restored.push(key);
-      this.#slotByKey.set(key, added);
+      this.#addSlot(key, main, sub, tombstone ? 0 : created, signed, notInRing, this.#scratch.id);
     } else if (!tombstone) {
       this.putAt(slot, key, main, sub, notInRing);
     } else if (!this.isDeleted(slot)) {
@@ -341,11 +334,11 @@ export class KeyIndex {
 
   /** Orders the restored keys: one sort, full chunks. */
   *finishRestore(budget: Budget): Task<void> {
-    const keys = this.#restored;
-    // Slots, so that no key has to be looked up again.
-    const order = (left: number, right: number): number => compareKeys(keys[left] as string, keys[right] as string);
-    const slots = yield* sortTask([...keys.keys()], order, budget);
-    this.#restored = [];
+    const keys = this.#keys;
+    // Slots, so that no key has to be looked up again. An index that was empty has given them out in order.
+    const order = (left: number, right: number): number => compareKeys(keys.get(left), keys.get(right));
+    const unordered = Array.from({ length: keys.length }, (_, slot) => slot);
+    const slots = yield* sortTask(unordered, order, budget);
     this.#scratch = undefined;
     this.#chunkById = [];
     // Three quarters full: what comes next is as likely to fall between as behind.
@@ -353,21 +346,24 @@ export class KeyIndex {
     for (let lo = 0; lo < slots.length; lo += length) {
       const chunk = this.#newChunk();
       const part = slots.slice(lo, lo + length);
-      chunk.keys = part.map((slot) => keys[slot] as string);
-      for (const slot of part) this.#adopt(chunk, slot);
+      this.#adopt(chunk, part);
       this.#chunks.push(chunk);
-      this.#firstKeys.push(chunk.keys[0] as string);
+      this.#firstKeys.push(chunk.key(0));
       budget.left -= length / 4;
       if (budget.spent) yield;
     }
   }
 
-  #adopt(chunk: Chunk, slot: number): void {
-    chunk.slots.push(slot);
-    this.#set(slot, columnChunk, chunk.id);
-    if (!this.isDeleted(slot)) chunk.live++;
-    const main = this.#get(slot, columnMain);
-    if (chunk.newestMain < main) chunk.newestMain = main;
+  /** Appends keys to a chunk. */
+  #adopt(chunk: KeyChunk, slots: ArrayLike<number>): void {
+    chunk.append(slots);
+    for (let at = 0; at < slots.length; at++) {
+      const slot = slots[at] as number;
+      this.#set(slot, columnChunk, chunk.id);
+      if (!this.isDeleted(slot)) chunk.live++;
+      const main = this.#get(slot, columnMain);
+      if (chunk.newestMain < main) chunk.newestMain = main;
+    }
   }
 
   // --- compaction ---
@@ -381,13 +377,13 @@ export class KeyIndex {
     let kept = 0;
     let visited = 0;
     let next: string | undefined;
-    this.visit(lo, undefined, (key, slot) => {
+    this.visit(lo, undefined, (slot) => {
       if (visited++ === keysMax) {
-        next = key;
+        next = this.keyOf(slot);
         return false;
       }
       const outcome = this.#compactSlot(slot, atRevision);
-      if (outcome === "removed") removed.push(key);
+      if (outcome === "removed") removed.push(this.keyOf(slot));
       if (outcome === "kept") kept++;
       return true;
     });
@@ -411,13 +407,13 @@ export class KeyIndex {
       this.#closed.delete(slot);
     }
     if (main <= atRevision) {
-      this.#older[slot] = undefined;
+      this.#older.set(slot, undefined);
       return "kept";
     }
-    const older = this.#older[slot];
+    const older = this.#older.get(slot);
     if (older === undefined) return "newer";
     const index = lastAtOrBelow(older, atRevision);
-    if (index > 0) this.#older[slot] = older.slice(index * 2);
+    if (index > 0) this.#older.set(slot, older.slice(index * 2));
     return index >= 0 ? "kept" : "newer";
   }
 
@@ -425,30 +421,29 @@ export class KeyIndex {
     const slot = this.#slotByKey.get(key) as number;
     this.#slotByKey.delete(key);
     const chunkAt = this.#chunkIndexOf(key);
-    const chunk = this.#chunks[chunkAt] as Chunk;
-    const keyAt = lowerBound(chunk.keys, key);
-    assert(chunk.keys[keyAt] === key, "a key of the map is in its chunk");
-    chunk.keys.splice(keyAt, 1);
-    chunk.slots.splice(keyAt, 1);
+    const chunk = this.#chunks[chunkAt] as KeyChunk;
+    const keyAt = chunk.lowerBound(key);
+    assert(keyAt < chunk.length && chunk.slots[keyAt] === slot, "a key of the map is in its chunk");
+    chunk.remove(keyAt);
     if (!this.isDeleted(slot)) chunk.live--;
-    this.#older[slot] = undefined;
+    this.#keys.set(slot, "");
+    this.#older.set(slot, undefined);
     this.#closed.delete(slot);
     this.#freeSlots.push(slot);
-    if (chunk.keys.length === 0) {
+    if (chunk.length === 0) {
       this.#dropChunk(chunkAt);
       return;
     }
-    if (keyAt === 0) this.#firstKeys[chunkAt] = chunk.keys[0] as string;
+    if (keyAt === 0) this.#firstKeys[chunkAt] = chunk.key(0);
     const right = this.#chunks[chunkAt + 1];
-    if (right !== undefined && chunk.keys.length + right.keys.length <= this.#chunkKeysMax / 2) {
-      chunk.keys.push(...right.keys);
-      for (const moved of right.slots) this.#adopt(chunk, moved);
+    if (right !== undefined && chunk.length + right.length <= this.#chunkKeysMax / 2) {
+      this.#adopt(chunk, right.splitOff(0));
       this.#dropChunk(chunkAt + 1);
     }
   }
 
   #dropChunk(chunkAt: number): void {
-    const { id } = this.#chunks[chunkAt] as Chunk;
+    const { id } = this.#chunks[chunkAt] as KeyChunk;
     this.#chunks.splice(chunkAt, 1);
     this.#firstKeys.splice(chunkAt, 1);
     this.#chunkById[id] = undefined;
@@ -460,12 +455,12 @@ export class KeyIndex {
     let previous: string | undefined;
     let keyCount = 0;
     for (const [chunkAt, chunk] of this.#chunks.entries()) {
-      assert(chunk.keys.length > 0 && chunk.keys.length <= this.#chunkKeysMax, "a chunk is neither empty nor too long");
-      assert(chunk.keys.length === chunk.slots.length, "a chunk has a slot for each key");
-      assert(this.#firstKeys[chunkAt] === chunk.keys[0], "the first keys are those of the chunks");
+      chunk.validate();
+      assert(this.#firstKeys[chunkAt] === chunk.key(0), "the first keys are those of the chunks");
       assert(this.#chunkById[chunk.id] === chunk, "a chunk is found by its id");
       let live = 0;
-      for (const [keyAt, key] of chunk.keys.entries()) {
+      for (let keyAt = 0; keyAt < chunk.length; keyAt++) {
+        const key = chunk.key(keyAt);
         const slot = chunk.slots[keyAt] as number;
         assert(previous === undefined || previous < key, "keys ascend");
         assert(this.slotOf(key) === slot, "a key's slot is that of the map");
@@ -475,7 +470,7 @@ export class KeyIndex {
         previous = key;
       }
       assert(live === chunk.live, "a chunk counts its live keys");
-      keyCount += chunk.keys.length;
+      keyCount += chunk.length;
     }
     assert(keyCount === this.size, "every key is in one chunk");
   }
@@ -488,46 +483,42 @@ export class KeyIndex {
       this.#firstKeys.push(key);
     }
     let chunkAt = this.#chunkIndexOf(key);
-    let chunk = this.#chunks[chunkAt] as Chunk;
-    let keyAt = lowerBound(chunk.keys, key);
-    if (chunk.keys.length >= this.#chunkKeysMax) {
+    let chunk = this.#chunks[chunkAt] as KeyChunk;
+    let keyAt = chunk.lowerBound(key);
+    if (chunk.isFull) {
       const splitAt = this.#split(chunkAt, keyAt);
       if (keyAt >= splitAt) {
         chunkAt++;
         keyAt -= splitAt;
-        chunk = this.#chunks[chunkAt] as Chunk;
+        chunk = this.#chunks[chunkAt] as KeyChunk;
       }
     }
-    const slot = this.#addSlot(main, sub, main, 1, position, chunk.id);
-    chunk.keys.splice(keyAt, 0, key);
-    chunk.slots.splice(keyAt, 0, slot);
+    const slot = this.#addSlot(key, main, sub, main, 1, position, chunk.id);
+    chunk.insert(keyAt, slot);
     chunk.live++;
     if (chunk.newestMain < main) chunk.newestMain = main;
     if (keyAt === 0) this.#firstKeys[chunkAt] = key;
-    this.#slotByKey.set(key, slot);
     return slot;
   }
 
   /** Splits a full chunk and returns how many keys stayed in it. */
   #split(chunkAt: number, insertAt: number): number {
-    const chunk = this.#chunks[chunkAt] as Chunk;
+    const chunk = this.#chunks[chunkAt] as KeyChunk;
     // Ascending inserts leave full chunks behind instead of half full ones.
-    const appending = chunkAt === this.#chunks.length - 1 && insertAt === chunk.keys.length;
-    const splitAt = appending ? chunk.keys.length : chunk.keys.length >>> 1;
+    const appending = chunkAt === this.#chunks.length - 1 && insertAt === chunk.length;
+    const splitAt = appending ? chunk.length : chunk.length >>> 1;
     const right = this.#newChunk();
-    right.keys = chunk.keys.splice(splitAt);
     right.newestMain = chunk.newestMain;
-    const slots = chunk.slots.splice(splitAt);
-    for (const slot of slots) this.#adopt(right, slot);
+    if (!appending) this.#adopt(right, chunk.splitOff(splitAt));
     chunk.live -= right.live;
     this.#chunks.splice(chunkAt + 1, 0, right);
-    this.#firstKeys.splice(chunkAt + 1, 0, right.keys[0] ?? "");
+    this.#firstKeys.splice(chunkAt + 1, 0, appending ? "" : right.key(0));
     return splitAt;
   }
 
-  #newChunk(): Chunk {
+  #newChunk(): KeyChunk {
     const id = this.#freeChunkIds.pop() ?? this.#chunkById.length;
-    const chunk: Chunk = { id, keys: [], slots: [], live: 0, newestMain: 0 };
+    const chunk = new KeyChunk(id, this.#keys, this.#chunkKeysMax);
     this.#chunkById[id] = chunk;
     return chunk;
   }
@@ -545,13 +536,23 @@ export class KeyIndex {
     return Math.max(0, lo - 1);
   }
 
-  #addSlot(main: number, sub: number, created: number, version: number, position: number, chunkId: number): number {
+  #addSlot(
+    key: string,
+    main: number,
+    sub: number,
+    created: number,
+    version: number,
+    position: number,
+    chunkId: number,
+  ): number {
     let slot = this.#freeSlots.pop();
     if (slot === undefined) {
-      slot = this.#older.length;
+      slot = this.#keys.length;
+      this.#keys.push(key);
       this.#older.push(undefined);
       if ((slot & pageMask) === 0) this.#pages.push(new Float64Array(slotsPerPage * columnCount));
-    }
+    } else this.#keys.set(slot, key);
+    this.#slotByKey.set(key, slot);
     const page = this.#pages[slot >>> pageShift] as Float64Array;
     const base = (slot & pageMask) * columnCount;
     page[base + columnMain] = main;

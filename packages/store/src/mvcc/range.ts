@@ -198,7 +198,7 @@ function hasFilters(
 }
 
 /**
- * Calls `onLive` for each key of the interval that is live at the revision, in key order, with `index.located` set,
+ * Calls `onLive` with the slot of each key of the interval that is live at the revision, in key order, with `index.located` set,
  * until it returns false. The visitor may delete the key it is given.
  */
 export function* visitLive(
@@ -206,19 +206,19 @@ export function* visitLive(
   interval: KeyInterval,
   atRevision: number,
   budget: Budget,
-  onLive: (key: string, slot: number) => boolean,
+  onLive: (slot: number) => boolean,
 ): Task<void> {
   let from: string | undefined = interval.lo;
   while (from !== undefined) {
     let next: string | undefined;
-    index.visit(from, interval.hi, (key, slot) => {
+    index.visit(from, interval.hi, (slot) => {
       budget.left -= 0.2;
       if (index.locate(slot, atRevision)) {
         budget.left -= 0.8;
-        if (!onLive(key, slot)) return false;
+        if (!onLive(slot)) return false;
       }
       if (!budget.spent) return true;
-      next = keyAfter(key);
+      next = keyAfter(index.keyOf(slot));
       return false;
     });
     from = next;
@@ -233,13 +233,15 @@ function* readInKeyOrder(read: Read): Task<RangeResult> {
   const { index, records, request, atRevision, interval, budget, arena } = read;
   const limit = request.limit > 0 ? request.limit : Number.POSITIVE_INFINITY;
   let kvCount = 0;
-  let lastKey: string | undefined;
-  yield* visitLive(index, interval, atRevision, budget, (key) => {
-    if (request.keysOnly) appendKeyOnly(arena, key, index.located);
+  let lastSlot = -1;
+  yield* visitLive(index, interval, atRevision, budget, (slot) => {
+    if (request.keysOnly) appendKeyOnly(arena, index.keyOf(slot), index.located);
     else budget.left -= records.append(index.located, arena, recordChunkTag) / bytesPerUnit;
-    lastKey = key;
+    lastSlot = slot;
     return ++kvCount < limit;
   });
+  // A key that was live at the revision keeps its slot while the bounds hold.
+  const lastKey = lastSlot < 0 ? undefined : index.keyOf(lastSlot);
   let count = kvCount;
   if (kvCount === limit && lastKey !== undefined) {
     count += yield* index.countTask(keyAfter(lastKey), interval.hi, atRevision, budget);
@@ -267,8 +269,9 @@ function* readSelected(read: Read): Task<RangeResult> {
   const chunks = new ByteArena();
   let count = 0;
   let lastVisited: string | undefined;
-  yield* visitLive(index, interval, atRevision, budget, (key) => {
+  yield* visitLive(index, interval, atRevision, budget, (slot) => {
     count++;
+    const key = index.keyOf(slot);
     lastVisited = key;
     const { main, sub, created, version, position } = index.located;
     if (!passesFilters(request, main, created)) return true;

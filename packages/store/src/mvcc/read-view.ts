@@ -65,7 +65,7 @@ export class ReadView implements ReadBounds {
   /** Calls `onLive` for each live key of the interval in order, until it returns false. */
   visitTask(interval: KeyInterval, budget: Budget, onLive: (key: string, at: Located) => boolean): Task<void> {
     const index = this.#index;
-    return visitLive(index, interval, this.currentRevision, budget, (key) => onLive(key, index.located));
+    return visitLive(index, interval, this.currentRevision, budget, (slot) => onLive(index.keyOf(slot), index.located));
   }
 
   /** Reads a range; `kvs` belongs to the caller. */

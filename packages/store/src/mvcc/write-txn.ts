@@ -167,10 +167,10 @@ export class WriteTxn {
     const readRevision = this.currentRevision;
     const prevKvs = new ByteArena();
     let deleted = 0;
-    const deleteOne = (key: string, slot: number): boolean => {
+    const deleteOne = (slot: number): boolean => {
       if (options.prevKv) budget.left -= this.#records.append(this.#index.located, prevKvs, prevKvsTag) / bytesPerUnit;
       budget.left -= tombstoneUnits;
-      this.#tombstone(key, slot);
+      this.#tombstone(this.#index.keyOf(slot), slot);
       deleted++;
       return true;
     };
