@@ -30,6 +30,8 @@ export class Network {
   /** Of the range for such tests, which nobody else routes. Source: RFC 2544. */
   readonly #prefix = `198.${18 + ((process.pid >> 8) & 1)}.${process.pid & 0xff}`;
   readonly #hosts: Host[] = [];
+  /** This machine's ends of the hosts' links. */
+  readonly #links: string[] = [];
   readonly #rules: Map<Host, Rule[]> = new Map();
   readonly #close = (): void => this.close();
   #isOpen = true;
@@ -49,6 +51,7 @@ export class Network {
     ip("netns", "add", name);
     this.#hosts.push(host);
     ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name);
+    this.#links.push(link);
     ip("link", "set", link, "master", this.#bridge, "up");
     ip("-n", name, "address", "add", `${host.address}/24`, "dev", "eth0");
     ip("-n", name, "link", "set", "eth0", "up");
@@ -76,6 +79,8 @@ export class Network {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     process.removeListener("exit", this.#close);
+    // Of a namespace the kernel takes them down later, perhaps after the next network wants their names.
+    for (const link of this.#links.splice(0)) ip("link", "del", link);
     for (const { name } of this.#hosts.splice(0)) ip("netns", "del", name);
     ip("link", "del", this.#bridge);
   }
