@@ -80,12 +80,21 @@ export interface Disk {
 }
 
 /** `code` is the operating system's name of the failure: ENOSPC, EIO, EACCES, … */
+/** Of codes that an operator may meet. */
+const meanings: Readonly<Record<string, string>> = {
+  ENOSPC: "no space left on device",
+  EDQUOT: "disk quota exceeded",
+  EIO: "input/output error",
+  EROFS: "read-only file system",
+};
+
 export class DiskError extends Error {
   override readonly name = "DiskError";
   readonly code: string;
   readonly path: string;
   constructor(operation: string, path: string, code: string, cause?: unknown) {
-    super(`${operation} ${path}: ${code}`, cause === undefined ? undefined : { cause });
+    const reason = meanings[code] === undefined ? code : `${code}: ${meanings[code]}`;
+    super(`${operation} ${path}: ${reason}`, cause === undefined ? undefined : { cause });
     this.code = code;
     this.path = path;
   }

@@ -69,4 +69,6 @@ export interface Database {
 export interface DatabaseOptions {
   /** Largest size of the file; address space, not memory or disk. */
   readonly mapSizeBytes?: number;
+  /** What a commit must leave free on the disk at least; a commit that may not is refused. */
+  readonly freeBytesMin?: number;
 }

@@ -116,3 +116,34 @@ test("a pinned read keeps seeing what it saw, however much is committed and rese
     pinned.release();
     await backend.close();
   }));
+
+test("a commit that may not fit on the disk fails before it is begun, and loses nothing that is there", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "etcd-ts-lmdb-"));
+  const open = async (freeBytesMin: number, onFailure: (error: Error) => void): Promise<BufferedBackend> => {
+    const database = await openLmdbDatabase(directory, { freeBytesMin });
+    return new BufferedBackend({ clock: nodeClock, digest: nodeDigest, database, onFailure });
+  };
+  const fail = (error: Error): void => {
+    throw error;
+  };
+  try {
+    const first = await open(0, fail);
+    first.put("alarm", bytes("a"), bytes("1"));
+    first.sealEntry(1, 1);
+    await first.whenDurable(1);
+    await first.close();
+    const failures: Error[] = [];
+    const full = await open(2 ** 60, (error) => failures.push(error));
+    full.put("alarm", bytes("a"), bytes("2"));
+    full.sealEntry(2, 1);
+    await expect(full.whenDurable(2)).rejects.toThrow("ENOSPC: no space left on device");
+    expect(failures).toMatchObject([{ name: "DiskError", code: "ENOSPC", path: directory }]);
+    await full.close();
+    const second = await open(0, fail);
+    expect(second.durableIndex).toBe(1);
+    expect(second.get("alarm", bytes("a"))).toEqual(bytes("1"));
+    await second.close();
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+});

@@ -28,6 +28,8 @@ const keySizeMax = 1978;
 /** Address space only: the file grows with its data. */
 const mapSizeBytes = 2 ** 40;
 const maxDbs = 16;
+/** For what the estimate of a commit does not know: branch pages, the list of free ones, what others write meanwhile. */
+const freeBytesMin = 4 << 20;
 const dataFile = "data.mdb";
 const probeFile = "probe";
 /** More than the first pages of a database take. */
@@ -60,13 +62,14 @@ const tableOptions: RootDatabaseOptions = { keyEncoder: rawKeyEncoder, encoder: 
 /** What is slow about it, writing and syncing, is done off the loop. */
 export async function openLmdbDatabase(directory: string, options: DatabaseOptions = {}): Promise<Database> {
   const mapSize = options.mapSizeBytes ?? mapSizeBytes;
+  const freeMin = options.freeBytesMin ?? freeBytesMin;
   try {
     if (!existsSync(join(directory, dataFile))) await probeSpace(join(directory, probeFile));
     // `noSubdir`: a name with a dot would be taken for a file.
     const root = open<RawValue, Uint8Array>(directory, { ...tableOptions, noSubdir: false, maxDbs, mapSize });
     const tables = tableNames.map((name) => root.openDB<RawValue, Uint8Array>(name, tableOptions));
     await syncFile(join(directory, dataFile));
-    return new LmdbDatabase(directory, mapSize, root, tables);
+    return new LmdbDatabase(directory, { mapSize, freeMin }, root, tables);
   } catch (error) {
     throw databaseError("open", directory, await reasonOf(directory, error));
   }
@@ -112,6 +115,12 @@ interface PinnableTable {
   getBinaryFast(key: Uint8Array, options: { readonly transaction: Transaction }): Buffer | undefined;
 }
 
+/** Bytes. */
+interface Limits {
+  readonly mapSize: number;
+  readonly freeMin: number;
+}
+
 interface Pending {
   readonly resolve: (size: DatabaseSize) => void;
   readonly reject: (error: Error) => void;
@@ -120,7 +129,7 @@ interface Pending {
 class LmdbDatabase implements Database {
   readonly keySizeMax: number = keySizeMax;
   readonly #directory: string;
-  readonly #mapSize: number;
+  readonly #limits: Limits;
   readonly #root: RootDatabase<RawValue, Uint8Array>;
   readonly #tables: readonly LmdbTable<RawValue, Uint8Array>[];
   #worker: Worker | undefined;
@@ -128,12 +137,12 @@ class LmdbDatabase implements Database {
 
   constructor(
     directory: string,
-    mapSize: number,
+    limits: Limits,
     root: RootDatabase<RawValue, Uint8Array>,
     tables: readonly LmdbTable<RawValue, Uint8Array>[],
   ) {
     this.#directory = directory;
-    this.#mapSize = mapSize;
+    this.#limits = limits;
     this.#root = root;
     this.#tables = tables;
   }
@@ -214,7 +223,7 @@ class LmdbDatabase implements Database {
         directory: this.#directory,
         tableNames,
         maxDbs,
-        mapSize: this.#mapSize,
+        ...this.#limits,
         gate,
       },
     });
@@ -347,6 +356,37 @@ function runCommitWorker(): void {
   };
   const { root, tables } = inside(open);
 
+  const { statfsSync } = process.getBuiltinModule("node:fs");
+  /**
+   * lmdb-js may abort the process when a full disk refuses a page, so a commit that might not fit is not begun. What is
+   * new takes twice its bytes at most, in pages half full; besides, each operation changes a page that is there already,
+   * which is written elsewhere, and for all of them together those are the whole file at most.
+   */
+  const checkSpace = (batch: readonly Uint8Array[], fileBytes: number, pageSize: number): void => {
+    let bytes = 0;
+    let operations = 0;
+    for (const block of batch) {
+      const header = new DataView(block.buffer, block.byteOffset, block.byteLength);
+      bytes += block.length;
+      for (let at = 0; at < block.length; operations++) {
+        at += 7 + header.getUint16(at + 1, true) + header.getUint32(at + 3, true);
+      }
+    }
+    const needed = 2 * bytes + Math.min(operations * pageSize, fileBytes) + workerData.freeMin;
+    const free = freeBytes();
+    if (free !== undefined && free < needed)
+      throw new Error(`No space left on device: ${free} bytes free of ${needed}`);
+  };
+  /** For this user; undefined where the file system does not tell. */
+  const freeBytes = (): number | undefined => {
+    try {
+      const { blocks, bavail, bsize } = statfsSync(workerData.directory);
+      return blocks > 0 ? bavail * bsize : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+
   const carryOut = (block: Uint8Array): void => {
     const header = new DataView(block.buffer, block.byteOffset, block.byteLength);
     for (let at = 0; at < block.length; ) {
@@ -368,6 +408,8 @@ function runCommitWorker(): void {
     }
     try {
       const stats = inside(() => {
+        const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
+        checkSpace(batch, (lastPageNumber + 1) * pageSize, pageSize);
         root.transactionSync(() => {
           for (const block of batch) carryOut(block);
         });
