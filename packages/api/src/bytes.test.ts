@@ -27,7 +27,7 @@ describe("latin1", () => {
   });
 
   it("comes back the same at every length, also beyond one chunk", () => {
-    for (const length of [...Array(70).keys(), 4095, 4096, 4097, 8191, 8192, 8193, 12_289, 1_572_864]) {
+    for (const length of [...Array(70).keys(), 511, 512, 513, 1023, 1024, 1025, 12_289, 1_572_864]) {
       const bytes = Uint8Array.from({ length }, (_, i) => (i * 31) & 0xff);
       const text = latin1FromBytes(bytes);
       expect(text.length).toBe(length);
