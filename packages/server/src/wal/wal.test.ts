@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { Entry, HardState } from "@etcd-ts/raft";
 import { describe, expect, test } from "vitest";
+import type { Disk, DiskFile } from "../env.js";
 import { findLatestMark, listSegments, readLog } from "./log-reader.js";
 import { testEnv, withDirectory } from "./testing/directory.js";
-import { Wal } from "./wal.js";
+import { Wal, type WalEnv } from "./wal.js";
 
 const metadata = Uint8Array.from([8, 1, 16, 2]);
 const beginning = { index: 0, term: 0 };
@@ -223,3 +224,53 @@ test("a torn write is cut off after a copy was kept", () =>
     expect(third.entries).toEqual([entry(1), entry(2)]);
     await third.wal.close();
   }));
+
+test("what a failed sync left in the page cache is written anew at each start until a sync succeeds", () =>
+  withDirectory(async (root) => {
+    const directory = `${root}/wal`;
+    const [synced, failed]: [number[], number[]] = [[], []];
+    const sync = { fails: false };
+    const env = withSyncs((offset) => {
+      (sync.fails ? failed : synced).push(offset);
+      if (sync.fails) throw new Error("EIO");
+    });
+    const wal = await Wal.create(env, directory, metadata);
+    await wal.save(state(0), [entry(1)]);
+    sync.fails = true;
+    await expect(wal.save(state(1), [entry(2)])).rejects.toThrow("EIO");
+    await wal.close();
+    for (let starts = 0; starts < 2; starts++) {
+      await expect(Wal.open(env, directory, beginning)).rejects.toThrow("EIO");
+    }
+    sync.fails = false;
+    synced.length = 0;
+    const { wal: second, entries } = await Wal.open(env, directory, beginning);
+    expect(entries).toEqual([entry(1), entry(2)]);
+    expect(new Set(failed).size).toBe(1);
+    expect(synced[0]).toBe(failed[0]);
+    await second.close();
+  }));
+
+/** An environment whose writes reach the page cache; `synced` is told of each one's offset, and throws if its sync fails. */
+function withSyncs(synced: (offset: number) => void): WalEnv {
+  const env = testEnv();
+  const watched = (file: DiskFile): DiskFile =>
+    replaceMethod(file, "writeAndSync", async (offset: number, parts: readonly Uint8Array[]) => {
+      await file.write(offset, parts);
+      synced(offset);
+    });
+  const disk: Disk = replaceMethod(env.disk, "open", async (path: string, mode: Parameters<Disk["open"]>[1]) =>
+    watched(await env.disk.open(path, mode)),
+  );
+  return { ...env, disk };
+}
+
+function replaceMethod<T extends object, K extends keyof T>(target: T, name: K, method: T[K]): T {
+  return new Proxy(target, {
+    get: (_, key) => {
+      if (key === name) return method;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}

@@ -476,10 +476,12 @@ async function rewriteTail(env: WalEnv, directory: string, contents: LogContents
   try {
     await file.truncate(end.offset);
     const lastBatch = await file.read(end.batchOffset, end.offset - end.batchOffset);
+    await file.writeAndSync(end.batchOffset, [lastBatch]);
+    // Only now: if the sync has failed, the next start must find this batch as the last one, and write it anew again.
     const framer = new Framer(env.digest, end.crc);
     framer.checksum();
     const size = framer.size;
-    await file.writeAndSync(end.batchOffset, [lastBatch, ...framer.take()]);
+    await file.writeAndSync(end.offset, framer.take());
     return end.offset + size;
   } finally {
     await file.close();
