@@ -189,6 +189,7 @@ export class Cluster {
       databases: new Map(),
       clockRate: 1,
       wallOffsetMs: 0,
+      aim: undefined,
     };
     const node = new Node(name, machine, joins, initialCluster);
     this.nodes.push(node);

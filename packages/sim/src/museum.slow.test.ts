@@ -12,7 +12,7 @@ const seedsMax = 40;
 
 /**
  * What the simulator has found in this server; each is mended, and its bug is in the museum: with the bug the recorded
- * run fails, without it passes. Of two no run is recorded: draws have changed since they were found.
+ * run fails, without it passes.
  */
 const finds = [
   {
@@ -38,6 +38,10 @@ const finds = [
   {
     find: "a received snapshot was acknowledged before the commit index that makes it count was on disk",
     bug: "received-state-not-covered",
+  },
+  {
+    find: "a batch whose sync failed twice, the second time at a start, was taken for durable by the next start",
+    bug: "rewritten-batch-marked",
   },
   {
     find: "the second voter of a cluster asked a learner that was behind, and never joined",

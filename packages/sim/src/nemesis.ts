@@ -6,7 +6,7 @@ import { Caller } from "./client.js";
 import { type Cluster, type Node, peerUrlOf } from "./cluster.js";
 import type { FaultKind, OperationKind, SimOptions } from "./options.js";
 import type { SimRandom } from "./random.js";
-import { quietDisk } from "./sim-disk.js";
+import { quietDisk, type StorageStep } from "./sim-disk.js";
 import { quietNetwork } from "./sim-network.js";
 import type { Workload } from "./workload.js";
 
@@ -14,6 +14,8 @@ const membersMax = 5;
 /** A pause that began before the healing must end within what liveness allows. */
 const faultMsMax = 20_000;
 const operatorTimeoutMs = 20_000;
+/** When crashes come. */
+const crashMoments: readonly ("now" | StorageStep)[] = ["now", "now", "sync", "sync", "rename", "commit"];
 
 export interface NemesisPorts {
   readonly workload: Workload;
@@ -213,17 +215,20 @@ export class Nemesis {
         });
         break;
       case "kill":
-        this.#cluster.crash(node, { losesPower: false, downMs: durationMs });
-        break;
-      case "power-loss":
-        this.#cluster.crash(node, { losesPower: true, downMs: durationMs });
-        break;
-      case "power-loss-all":
-        for (const one of nodes) {
-          const downMs = random.exponential(durationMs);
-          this.#cluster.crash(one, { losesPower: true, downMs });
-        }
-        return "power-loss-all";
+      case "power-loss": {
+        const losesPower = kind === "power-loss";
+        const when = this.#aim(node, random, () => this.#cluster.crash(node, { losesPower, downMs: durationMs }));
+        return `${kind} ${node.name} ${forSoLong}${when}`;
+      }
+      case "power-loss-all": {
+        const when = this.#aim(node, random, () => {
+          for (const one of nodes) {
+            const downMs = random.exponential(durationMs);
+            this.#cluster.crash(one, { losesPower: true, downMs });
+          }
+        });
+        return `${kind}${when}`;
+      }
       case "pause":
         node.running?.incarnation.pause(durationMs);
         break;
@@ -234,6 +239,21 @@ export class Nemesis {
         return `wall-jump ${node.name}`;
     }
     return `${kind} ${node.name} ${forSoLong}`;
+  }
+
+  /**
+   * Runs `crash` now, or about the member's next step of some kind: few crashes would come while a write is on its way, or
+   * between a rename and the sync of its directory, and these are the ones that matter. Says when, in words.
+   */
+  #aim(node: Node, random: SimRandom, crash: () => void): string {
+    const step = random.pick(crashMoments);
+    if (step === "now") {
+      crash();
+      return "";
+    }
+    const delayMs = random.exponential(random.pick([0.5, 5]) * node.diskFaults.latencyMs);
+    node.machine.aim = { step, reached: () => this.#later(delayMs, crash) };
+    return ` ${delayMs.toFixed(1)} ms after its next ${step}`;
   }
 
   #linksToCut(

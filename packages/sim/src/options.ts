@@ -24,6 +24,17 @@ export const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
+/** Those under which a leader that still takes itself for one has not been replaced. */
+const sureFaults: ReadonlySet<FaultKind> = new Set([
+  "sync-error",
+  "kill",
+  "power-loss",
+  "power-loss-all",
+  "pause",
+  "clock-rate",
+  "wall-jump",
+]);
+
 /** What operators do meanwhile. */
 export const operationKinds = ["compact", "move-leader", "member-change"] as const;
 export type OperationKind = (typeof operationKinds)[number];
@@ -55,8 +66,8 @@ export interface SimOptions {
   /** Whether clients use leases. Without, what they saw is also searched for an order, key by key. */
   readonly leases: boolean;
   /**
-   * Whether clients revoke more often, and then ask any member to keep the lease alive all the same. Not drawn: a
-   * leader that is cut off renews it, as etcd's does, until it steps down.
+   * Whether clients revoke more often, and then ask any member to keep the lease alive all the same. Only where a
+   * leader is replaced when it is gone or paused: one that is cut off or slow renews it, as etcd's does, until it knows.
    */
   readonly renewsRevoked: boolean;
   /** Ranges that a transaction on two keys reads beside: with some, it is not applied at once. */
@@ -95,7 +106,18 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
   const pick = <T>(name: string, values: readonly T[]): T => draw(name).pick(values);
   const some = <T extends string>(values: readonly T[], chance: number): readonly T[] =>
     values.filter((value) => draw(value).chance(chance));
+  /** That many of them, each as likely as the others. */
+  const choose = <T extends string>(values: readonly T[], count: number): readonly T[] => {
+    const ranked = values.map((value) => ({ value, rank: draw(value).fraction() })).sort((a, b) => a.rank - b.rank);
+    const chosen = new Set(ranked.slice(0, count).map(({ value }) => value));
+    return values.filter((value) => chosen.has(value));
+  };
   const heartbeatMs = pick("heartbeat", [20, 100, 100, 200]);
+  // Few kinds, so that each comes often: many at once hide what one alone would show.
+  const faults = choose(faultKinds, pick("faultCount", [0, 1, 1, 2, 2, 4, 8]));
+  const operations = some(operationKinds, 0.5);
+  const leases = draw("leases").chance(0.7);
+  const isSure = faults.every((kind) => sureFaults.has(kind)) && operations.every((kind) => kind === "compact");
   const drawn: SimOptions = {
     seed,
     seconds: defaultSeconds,
@@ -103,9 +125,9 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     clients: draw("clients").between(4, 16),
     requestsPerSecond: pick("requestsPerSecond", [2, 5, 10, 20]),
     keys: pick("keys", [3, 10, 40]),
-    faults: some(faultKinds, pick("faultChance", [0, 0.15, 0.3, 0.6])),
+    faults,
     faultIntervalMs: pick("faultInterval", [300, 1000, 3000]),
-    operations: some(operationKinds, 0.5),
+    operations,
     snapshotCount: pick("snapshotCount", [10, 50, 100, 1000, 10_000]),
     snapshotCatchupEntries: pick("snapshotCatchupEntries", [50, 100, 5000]),
     segmentSizeBytes: pick("segmentSize", [4096, 16_384, 65_536, 262_144]),
@@ -117,8 +139,8 @@ export function drawOptions(seed: number, overrides: Overrides = {}): SimOptions
     maxWals: pick("maxWals", [0, 1, 5]),
     preVote: draw("preVote").chance(0.8),
     progressNotifyMs: pick("progressNotify", [100, 600, 10_000]),
-    leases: draw("leases").chance(0.7),
-    renewsRevoked: false,
+    leases,
+    renewsRevoked: leases && isSure && draw("renewsRevoked").chance(0.9),
     txnReads: pick("txnReads", [0, 0, 0, 3]),
     valueBytes: pick("valueBytes", [0, 0, 0, 1000, 20_000]),
     leaderChance: pick("leaderChance", [0, 0.3, 0.8]),

@@ -183,7 +183,9 @@ export class RaftAuditor {
     const oldLog = before.running.log;
     const { log, member } = running;
     if (oldLog === undefined || log === undefined || member === undefined) return;
-    for (let index = Math.max(oldLog.firstIndex(), log.firstIndex()); index <= oldLog.lastIndex(); index++) {
+    // From the entry before the first one, whose state was received or kept in the database.
+    const from = Math.max(oldLog.firstIndex(), log.firstIndex()) - 1;
+    for (let index = from; index <= oldLog.lastIndex(); index++) {
       const [oldTerm, term] = [oldLog.term(index), log.term(index)];
       if (oldTerm === term) continue;
       // A write that was under way, and perhaps failed, may have reached the disk: it replaced what nobody relies on.

@@ -115,18 +115,25 @@ export class DatabaseContent {
   }
 }
 
+export interface SimDatabasePorts {
+  /** Milliseconds of a commit, on average. */
+  latencyMs(): number;
+  /** A commit has begun. */
+  began(): void;
+}
+
 export class SimDatabase implements Database {
   readonly keySizeMax: number = keySizeMax;
   readonly #content: DatabaseContent;
   readonly #incarnation: Incarnation;
   readonly #random: SimRandom;
-  readonly #latencyMs: () => number;
+  readonly #ports: SimDatabasePorts;
 
-  constructor(content: DatabaseContent, incarnation: Incarnation, random: SimRandom, latencyMs: () => number) {
+  constructor(content: DatabaseContent, incarnation: Incarnation, random: SimRandom, ports: SimDatabasePorts) {
     this.#content = content;
     this.#incarnation = incarnation;
     this.#random = random;
-    this.#latencyMs = latencyMs;
+    this.#ports = ports;
   }
 
   get(table: number, key: Uint8Array): Uint8Array | undefined {
@@ -139,7 +146,8 @@ export class SimDatabase implements Database {
 
   commit(batch: Batch): Promise<DatabaseSize> {
     this.#content.begin(batch);
-    return this.#incarnation.complete(this.#random.exponential(this.#latencyMs()), () => {
+    this.#ports.began();
+    return this.#incarnation.complete(this.#random.exponential(this.#ports.latencyMs()), () => {
       this.#content.finish();
       return this.size();
     });

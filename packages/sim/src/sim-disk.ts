@@ -27,6 +27,8 @@ class FileContent {
   #durableSize = 0;
   /** Writes and truncations since the last sync, in order. */
   #unsynced: Unsynced[] = [];
+  /** How many writes and truncations were taken from `#unsynced`. */
+  #settled = 0;
 
   get size(): number {
     return this.#size;
@@ -56,17 +58,36 @@ class FileContent {
 
   /** What a sync that begins now will make durable: pass it to `endSync`. */
   beginSync(): number {
-    return this.#unsynced.length;
+    return this.#settled + this.#unsynced.length;
   }
 
-  endSync(count: number): void {
-    for (const change of this.#unsynced.splice(0, count))
-      this.#persist(change, change.offset, change.offset + change.length);
+  endSync(to: number): void {
+    for (const change of this.#settle(to)) this.#persist(change, change.offset, change.offset + change.length);
+  }
+
+  /**
+   * The pages count as clean all the same: reads see them, no later sync writes them, and a random part of them is on
+   * the disk. Source: Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.
+   */
+  failSync(to: number, random: SimRandom, keepsUnsynced: number): void {
+    this.#keepSome(this.#settle(to), random, keepsUnsynced);
   }
 
   /** Keeps what was synced and a random part of what was not. */
   losePower(random: SimRandom, keepsUnsynced: number): void {
-    for (const change of this.#unsynced.splice(0)) {
+    this.#keepSome(this.#settle(Number.POSITIVE_INFINITY), random, keepsUnsynced);
+    this.#bytes = this.#durable.slice(0, this.#durableSize);
+    this.#size = this.#durableSize;
+  }
+
+  #settle(to: number): readonly Unsynced[] {
+    const changes = this.#unsynced.splice(0, Math.max(0, to - this.#settled));
+    this.#settled += changes.length;
+    return changes;
+  }
+
+  #keepSome(changes: readonly Unsynced[], random: SimRandom, keepsUnsynced: number): void {
+    for (const change of changes) {
       const { offset, length } = change;
       if (length === 0) {
         if (random.chance(keepsUnsynced)) this.#persist(change, offset, offset);
@@ -78,8 +99,6 @@ class FileContent {
         this.#persist(change, Math.max(sector, offset), Math.min(sector + sectorBytes, offset + length));
       }
     }
-    this.#bytes = this.#durable.slice(0, this.#durableSize);
-    this.#size = this.#durableSize;
   }
 
   #persist(change: Unsynced, lo: number, hi: number): void {
@@ -157,29 +176,36 @@ export class DiskContent {
   }
 }
 
+/** What a crash can be aimed at: the moments about which crashes are the hardest to survive. */
+export type StorageStep = "sync" | "rename" | "commit";
+
+export interface SimDiskPorts {
+  began(step: StorageStep): void;
+  /** Told of what was removed, for what lies there besides files. */
+  removed(path: string): void;
+}
+
 export class SimDisk implements Disk {
   readonly #content: DiskContent;
   readonly #incarnation: Incarnation;
   readonly #random: SimRandom;
   readonly #faults: () => DiskFaults;
+  readonly #ports: SimDiskPorts;
   readonly #locks: Set<string> = new Set();
   #idleAt = 0;
 
-  readonly #removed: (path: string) => void;
-
-  /** `removed` is told of what was removed, for what lies there besides files. */
   constructor(
     content: DiskContent,
     incarnation: Incarnation,
     random: SimRandom,
     faults: () => DiskFaults,
-    removed: (path: string) => void,
+    ports: SimDiskPorts,
   ) {
-    this.#removed = removed;
     this.#content = content;
     this.#incarnation = incarnation;
     this.#random = random;
     this.#faults = faults;
+    this.#ports = ports;
   }
 
   open(path: string, mode: OpenMode): Promise<DiskFile> {
@@ -227,6 +253,7 @@ export class SimDisk implements Disk {
 
   rename(from: string, to: string): Promise<void> {
     return this.operate(() => {
+      this.#ports.began("rename");
       const moved = (name: string): string | undefined => {
         if (name === from) return to;
         return name.startsWith(`${from}/`) ? to + name.slice(from.length) : undefined;
@@ -254,7 +281,7 @@ export class SimDisk implements Disk {
       for (const name of [...this.#content.directories]) {
         if (name === path || name.startsWith(`${path}/`)) this.#content.directories.delete(name);
       }
-      this.#removed(path);
+      this.#ports.removed(path);
     });
   }
 
@@ -286,14 +313,18 @@ export class SimDisk implements Disk {
 
   /** Makes durable what was written when it began. */
   sync(file: FileContent, path: string): Promise<void> {
-    const count = file.beginSync();
-    return this.operate(() => this.endSync(file, count, path));
+    const to = file.beginSync();
+    this.#ports.began("sync");
+    return this.operate(() => this.endSync(file, to, path));
   }
 
-  endSync(file: FileContent, count: number, path: string): void {
-    const { syncErrorChance } = this.#faults();
-    if (syncErrorChance > 0 && this.#random.chance(syncErrorChance)) throw new DiskError("fdatasync", path, "EIO");
-    file.endSync(count);
+  endSync(file: FileContent, to: number, path: string): void {
+    const { syncErrorChance, keepsUnsynced } = this.#faults();
+    if (syncErrorChance > 0 && this.#random.chance(syncErrorChance)) {
+      file.failSync(to, this.#random, keepsUnsynced);
+      throw new DiskError("fdatasync", path, "EIO");
+    }
+    file.endSync(to);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Clock, Digest, Env, Logger } from "@etcd-ts/server/internal";
 import type { Incarnation } from "./incarnation.js";
 import type { SimRandom } from "./random.js";
 import { DatabaseContent, SimDatabase } from "./sim-database.js";
-import { type DiskContent, type DiskFaults, SimDisk } from "./sim-disk.js";
+import { type DiskContent, type DiskFaults, SimDisk, type StorageStep } from "./sim-disk.js";
 import type { SimNetworkFabric } from "./sim-network.js";
 
 /** What a machine keeps when its process ends. */
@@ -18,6 +18,8 @@ export interface Machine {
   clockRate: number;
   /** Milliseconds of its wall clock before or after the world's. */
   wallOffsetMs: number;
+  /** Called once, when that step of its storage begins next. */
+  aim: { readonly step: StorageStep; readonly reached: () => void } | undefined;
 }
 
 const digest: Digest = {
@@ -53,6 +55,12 @@ const noNames: Env["dns"] = {
 export function createSimEnv(options: SimEnvOptions): Env {
   const { incarnation, machine, random, fabric, diskFaults, logger } = options;
   const { world } = incarnation;
+  const began = (step: StorageStep): void => {
+    const { aim } = machine;
+    if (aim?.step !== step || !incarnation.alive) return;
+    machine.aim = undefined;
+    aim.reached();
+  };
   const clock: Clock = {
     now: () => world.now * machine.clockRate,
     wallTime: () => epochMs + world.now + machine.wallOffsetMs,
@@ -62,10 +70,13 @@ export function createSimEnv(options: SimEnvOptions): Env {
   return {
     clock,
     random,
-    disk: new SimDisk(machine.disk, incarnation, random.split("disk"), diskFaults, (path) => {
-      for (const directory of [...machine.databases.keys()]) {
-        if (directory === path || directory.startsWith(`${path}/`)) machine.databases.delete(directory);
-      }
+    disk: new SimDisk(machine.disk, incarnation, random.split("disk"), diskFaults, {
+      began,
+      removed: (path) => {
+        for (const directory of [...machine.databases.keys()]) {
+          if (directory === path || directory.startsWith(`${path}/`)) machine.databases.delete(directory);
+        }
+      },
     }),
     openDatabase: async (directory) => {
       let content = machine.databases.get(directory);
@@ -73,7 +84,10 @@ export function createSimEnv(options: SimEnvOptions): Env {
         content = new DatabaseContent();
         machine.databases.set(directory, content);
       }
-      return new SimDatabase(content, incarnation, random.split("database"), () => diskFaults().latencyMs * 4);
+      return new SimDatabase(content, incarnation, random.split("database"), {
+        latencyMs: () => diskFaults().latencyMs * 4,
+        began: () => began("commit"),
+      });
     },
     network: fabric.connect(machine.host, incarnation),
     dns: noNames,

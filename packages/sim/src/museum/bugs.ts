@@ -75,7 +75,7 @@ export const bugs: readonly Bug[] = [
     replace:
       "this.#budget.left = budget;\n        this.#backend.sealEntry(entry.index, entry.term);\n        const dispatched",
     replay: {
-      seed: 1,
+      seed: 3,
       overrides: {
         ...alone,
         faults: ["kill"],
@@ -137,7 +137,7 @@ export const bugs: readonly Bug[] = [
     find: "if (!raft.committedInOwnTerm())\n        raft.readsBeforeFirstCommit.push(message);\n    else\n",
     replace: "",
     replay: {
-      seed: 24,
+      seed: 26,
       overrides: {
         ...small,
         faults: ["kill", "disk-slow"],
@@ -158,7 +158,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/node/read-index.js",
     find: "this.applied(this.#ports.appliedIndex());",
     replace: "this.applied(Number.MAX_SAFE_INTEGER);",
-    replay: { seed: 2, overrides: { ...small, clients: 12, requestsPerSecond: 20, keys: 3 } },
+    replay: { seed: 5, overrides: { ...small, clients: 12, requestsPerSecond: 20, keys: 3 } },
   },
   {
     name: "votes-not-persisted",
@@ -176,7 +176,7 @@ export const bugs: readonly Bug[] = [
     find: "const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote || coversReceived;",
     replace: "const needsSync = entries.length > 0 || coversReceived;",
     replay: {
-      seed: 6,
+      seed: 8,
       overrides: { ...small, faults: ["power-loss-all", "isolate"], heartbeatMs: 20, electionMs: 100 },
     },
   },
@@ -186,7 +186,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/wal.js",
     find: "const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote || coversReceived;",
     replace: "const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote;",
-    replay: undefined,
+    replay: { seed: 16, overrides: {} },
   },
   {
     name: "segment-name-not-synced",
@@ -206,7 +206,19 @@ export const bugs: readonly Bug[] = [
     find: "await this.#file.writeAndSync(this.#offset, parts);",
     replace: "await this.#file.writeAndSync(this.#offset, parts).catch(() => undefined);",
     replay: {
-      seed: 4,
+      seed: 5,
+      overrides: { ...small, faults: ["sync-error", "power-loss"], faultIntervalMs: 300, clients: 10 },
+    },
+  },
+  {
+    name: "rewritten-batch-marked",
+    history:
+      "our own: a start marks the batch that it writes anew as synced before it is; the next start takes it for durable",
+    file: "server/dist/wal/wal.js",
+    find: "await file.writeAndSync(end.batchOffset, [lastBatch]);",
+    replace: "await file.write(end.batchOffset, [lastBatch]);",
+    replay: {
+      seed: 16,
       overrides: { ...small, faults: ["sync-error", "power-loss"], faultIntervalMs: 300, clients: 10 },
     },
   },
@@ -276,7 +288,7 @@ export const bugs: readonly Bug[] = [
     file: "raft/dist/raft.js",
     find: "const commit = Math.min(progress.match, this.log.committed);",
     replace: "const commit = this.log.committed;",
-    replay: { seed: 1, overrides: { ...small, faults: ["isolate", "delay"] } },
+    replay: { seed: 2, overrides: { ...small, faults: ["isolate", "delay"] } },
   },
   {
     name: "stale-append-truncates",
@@ -286,7 +298,7 @@ export const bugs: readonly Bug[] = [
     replace:
       "this.log.append(conflict === 0 ? entries : entries.slice(conflict));\n        } else if (entries.length > 0 && entries[0].index > this.log.committed) this.log.append(entries);",
     replay: {
-      seed: 14,
+      seed: 26,
       overrides: {
         ...small,
         faults: ["kill", "delay"],
@@ -353,9 +365,9 @@ export const bugs: readonly Bug[] = [
     name: "compaction-keeps-too-little",
     history: "compaction drops the version that is current at the compact revision",
     file: "store/dist/mvcc/key-index.js",
-    find: "const index = lastAtOrBelow(older, atRevision);\n        if (index > 0)\n            this.#older[slot] = older.slice(index * 2);",
+    find: "const index = lastAtOrBelow(older, atRevision);\n        if (index > 0)\n            this.#older.set(slot, older.slice(index * 2));",
     replace:
-      "const index = lastAtOrBelow(older, atRevision);\n        if (index >= 0)\n            this.#older[slot] = older.slice(index * 2 + 2);",
+      "const index = lastAtOrBelow(older, atRevision);\n        if (index >= 0)\n            this.#older.set(slot, older.slice(index * 2 + 2));",
     replay: {
       seed: 1,
       overrides: { ...alone, operations: ["compact"], operationIntervalMs: 200, keys: 3, clients: 8 },
@@ -387,7 +399,7 @@ export const bugs: readonly Bug[] = [
     find: "confirmLeadership: (done) => this.#leadership.confirmByQuorum(done),",
     replace: "confirmLeadership: (done) => done(this.isLeader),",
     replay: {
-      seed: 13,
+      seed: 17,
       overrides: {
         ...small,
         faults: ["pause"],
@@ -451,7 +463,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/peers/peer-network.js",
     find: "this.#options.env.clock.setTimer(removedDelayMs, () => this.#options.removed());",
     replace: "this.#options.removed();",
-    replay: { seed: 3, overrides: { ...small, members: 1, operations: ["member-change"], operationIntervalMs: 700 } },
+    replay: { seed: 8, overrides: { ...small, members: 1, operations: ["member-change"], operationIntervalMs: 700 } },
   },
   {
     name: "torn-length-refused",
@@ -459,7 +471,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/tail.js",
     find: "(sectorEnd(offset, 0) === frameAlignment || !isOneFlipFromZero)",
     replace: "!isOneFlipFromZero",
-    replay: undefined,
+    replay: { seed: 348, overrides: {} },
   },
   {
     name: "leader-counts-itself",
@@ -501,7 +513,7 @@ export const bugs: readonly Bug[] = [
     find: "`);\n    await disk.syncDirectory(directory);\n}",
     replace: "`);\n}",
     replay: {
-      seed: 3,
+      seed: 22,
       overrides: { ...lagging, faults: ["isolate", "power-loss", "disk-slow"], faultIntervalMs: 300 },
     },
   },
@@ -512,7 +524,7 @@ export const bugs: readonly Bug[] = [
     find: "const unfinishedCompactRevision = scheduledRevision > Math.max(compactRevision, 0) ? scheduledRevision : undefined;",
     replace: "const unfinishedCompactRevision = undefined;",
     replay: {
-      seed: 15,
+      seed: 25,
       overrides: {
         ...alone,
         members: 3,
@@ -583,7 +595,7 @@ export const bugs: readonly Bug[] = [
     find: "reason ??= error;",
     replace: "throw error;",
     replay: {
-      seed: 9004,
+      seed: 9015,
       overrides: { seconds: 20, requestsPerSecond: 20, faults: ["disk-stall", "kill", "break"], txnReads: 0 },
     },
   },
