@@ -198,9 +198,9 @@ test("a learner is added, promoted, and removed again", async () => {
   const { members } = await cluster.members[0]!.client.cluster.memberList();
   expect(members.find(({ id }) => id === learner.id)?.isLearner).toBe(true);
   await expect(learner.client.kv.put("x", "y")).rejects.toThrow(/rpc not supported for learner/);
-  const through = (await cluster.follower()).client;
+  const through = await cluster.follower();
   await until("promotion", 20_000, () =>
-    through.cluster.memberPromote(learner.id).catch((error: Error) => {
+    through.client.cluster.memberPromote(learner.id).catch((error: Error) => {
       if (/in sync with leader/.test(error.message)) return undefined;
       throw error;
     }),
@@ -208,6 +208,10 @@ test("a learner is added, promoted, and removed again", async () => {
   await serving(learner);
   await learner.client.kv.put("by-the-new-voter", "x");
   await sameHashes();
+  const metrics = await (await fetch(`http://${through.process.endpoint}/metrics`)).text();
+  expect(metrics).toContain("\netcd_server_learner_promote_successes 1\n");
+  const roundTrips = /^etcd_network_peer_round_trip_time_seconds_count\{To="[0-9a-f]+"\} [1-9]/gm;
+  expect(metrics.match(roundTrips)?.length).toBeGreaterThanOrEqual(2);
   await cluster.remove(learner);
   const rest = await cluster.members[0]!.client.cluster.memberList();
   expect(rest.members.map(({ id }) => id).sort()).toEqual(cluster.members.map(({ id }) => id).sort());

@@ -12,6 +12,7 @@ import { limits as apiLimits } from "@etcd-ts/api";
 import { GrpcServer, type ListenTarget } from "@etcd-ts/grpc";
 import type { MemberUrl } from "@etcd-ts/store";
 import { BootstrapError } from "./config/bootstrap-error.js";
+import { type FeatureGate, featureGateTable } from "./config/feature-gates.js";
 import { configFromFlags } from "./config/load-config.js";
 import type { MemberConfig } from "./config/member-config.js";
 import type { Env } from "./env.js";
@@ -98,6 +99,10 @@ export async function startMember(given: MemberConfig, options: StartOptions = {
     else void close().finally(() => env.process.exit(0));
   };
   const metrics = new MemberMetrics({ extensive: config.extensiveMetrics });
+  metrics.runtimeVersion = processFacts.runtimeVersion;
+  for (const [name, { stage }] of Object.entries(featureGateTable)) {
+    metrics.featureEnabled.with(name, stage).value = config.featureGates[name as FeatureGate] ? 1 : 0;
+  }
   let peers: PeerNetwork | undefined;
   const {
     member,

@@ -65,7 +65,12 @@ function parts(access: Partial<ClientHandlerParts["access"]> = {}): ClientHandle
     metrics: { contentType: "text/plain; version=0.0.4; charset=utf-8", exposition: async () => "up 1\n" },
     logger: { log: () => undefined },
     access: { cors: ["*"], hostWhitelist: ["*"], refusesCommonName: () => false, ...access },
-    process: { commandLine: ["etcd", "--name=a"], fileDescriptorLimit: 1024, memory: () => ({ HeapAlloc: 5 }) },
+    process: {
+      runtimeVersion: "node v20.19.0",
+      commandLine: ["etcd", "--name=a"],
+      fileDescriptorLimit: 1024,
+      memory: () => ({ HeapAlloc: 5 }),
+    },
     gateway: (exchange) => exchange.respond(200, {}, `gateway ${exchange.target}`),
   };
 }

@@ -38,6 +38,8 @@ export interface RaftStatus {
 
 /** What the process tells of itself at `/debug/vars`. */
 export interface ProcessFacts {
+  /** What runs the process, with its version. */
+  readonly runtimeVersion: string;
   readonly commandLine: readonly string[];
   readonly fileDescriptorLimit: number;
   /** Bytes by name, as the runtime names them. */

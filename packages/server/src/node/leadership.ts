@@ -27,6 +27,8 @@ export interface LeadershipPorts {
   /** Milliseconds since this member's last tick. */
   tickIdleMs(): number;
   linearizableRead(done: ReadDone): void;
+  /** This member leads others and sent them no heartbeat for twice the time between two. */
+  heartbeatsLate(): void;
   /** Before the listeners: this member knows of a leader, another one than before. */
   leaderFound(): void;
 }
@@ -141,6 +143,18 @@ export class Leadership {
   /** At each tick, `idleMs` after the one before. */
   ticked(idleMs: number): void {
     if (this.#isLate(idleMs)) this.#lateTicks++;
+    if (idleMs > 2 * this.#ports.heartbeatMs) this.#tellLateHeartbeats(idleMs);
+  }
+
+  /** Source: etcd server/etcdserver/raft.go processMessages. */
+  #tellLateHeartbeats(idleMs: number): void {
+    const { logger, membership, heartbeatMs } = this.#ports;
+    if (!this.isLeader || membership.members().length <= 1) return;
+    this.#ports.heartbeatsLate();
+    logger.log("warn", "leader failed to send out heartbeat on time; took too long, leader is overloaded", {
+      "heartbeat-interval": `${heartbeatMs}ms`,
+      "exceeded-duration": `${Math.round(idleMs - 2 * heartbeatMs)}ms`,
+    });
   }
 
   /**

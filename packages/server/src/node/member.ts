@@ -26,6 +26,7 @@ import {
 import type { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Clock, Digest, Logger, Random } from "../env.js";
 import { MeasuredLog } from "../metrics/measured.js";
+import type { MemberMetrics } from "../metrics/member-metrics.js";
 import { mirrorState } from "../metrics/mirror-state.js";
 import { runSlices, sliceUnits } from "../slices.js";
 import { ImageMaker } from "../snapshot/image-maker.js";
@@ -70,6 +71,7 @@ export class Member {
   readonly logger: Logger;
   readonly digest: Digest;
   readonly settings: MemberSettings;
+  readonly metrics: MemberMetrics;
   readonly mvcc: Mvcc;
   readonly lessor: Lessor;
   readonly alarms: AlarmStore;
@@ -110,6 +112,7 @@ export class Member {
     this.logger = parts.logger;
     this.digest = parts.digest;
     this.settings = parts.settings;
+    this.metrics = parts.metrics;
     this.#live = parts.live;
     this.mvcc = parts.mvcc;
     this.lessor = parts.lessor;
@@ -176,6 +179,7 @@ export class Member {
         requestReadIndex: (context) => this.#loop.readIndex(context),
         nextRequestId: () => this.ids.next(),
         appliedIndex: () => this.#applier.index,
+        counts: parts.metrics,
       },
       { timeoutMs: this.requestTimeoutMs, retryMs: readRetryMs, readersMax },
     );
@@ -192,6 +196,9 @@ export class Member {
       activeSince: (id) => parts.transport?.activeSince(id),
       tickIdleMs: () => this.#ticker.idleMs,
       linearizableRead: (done) => this.linearizableRead(done),
+      heartbeatsLate: () => {
+        parts.metrics.heartbeatSendFailures++;
+      },
       leaderFound: () => {
         parts.metrics.leaderChanges++;
         this.#reads.leaderChanged();
@@ -255,6 +262,7 @@ export class Member {
       defragmentation: parts.defragmentation,
       machine: parts.machine,
       applier: this.#applier,
+      counts: parts.metrics,
       makeLive: (database) => parts.makeLive(database),
       installed: (live, index) => this.#snapshotInstalled(live, index),
       failed: (error) => parts.failed(error),

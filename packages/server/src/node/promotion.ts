@@ -5,8 +5,9 @@
  */
 
 import { isLearnerReady, promoteMemberChange, refusePromote } from "@etcd-ts/store";
+import type { MemberMetrics } from "../metrics/member-metrics.js";
 import type { Member } from "./member.js";
-import type { Refusal } from "./refusal.js";
+import { plainStatusOf, type Refusal } from "./refusal.js";
 
 const appliedWaitMs = 1000;
 
@@ -27,7 +28,7 @@ export function promoteMember(
     if (cancelled) return;
     if (!reached) return done("timeoutWaitAppliedIndex");
     if (member.isLeader) cancel = promoteHere(member, id, options, done);
-    else member.forwardPromotion(id, done);
+    else member.forwardPromotion(id, counted(member.metrics, done));
   });
   return () => {
     cancelled = true;
@@ -42,14 +43,23 @@ export function promoteHere(
   options: PromotionOptions,
   done: (refusal: Refusal | undefined) => void,
 ): () => void {
+  const end = counted(member.metrics, done);
   const reason = refusalHere(member, id, options);
   if (reason !== undefined) {
-    done(reason);
+    end(reason);
     return () => {};
   }
   return member.proposeConfChange(promoteMemberChange(id), (outcome) => {
-    done(outcome.kind === "refused" ? outcome.reason : undefined);
+    end(outcome.kind === "refused" ? outcome.reason : undefined);
   });
+}
+
+function counted(metrics: MemberMetrics, done: (refusal: Refusal | undefined) => void): typeof done {
+  return (refusal) => {
+    if (refusal === undefined) metrics.learnerPromoteSuccesses++;
+    else metrics.learnerPromoteFailures.with(plainStatusOf(refusal).message).value++;
+    done(refusal);
+  };
 }
 
 function refusalHere(member: Member, id: bigint, options: PromotionOptions): Refusal | undefined {

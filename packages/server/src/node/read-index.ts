@@ -12,6 +12,7 @@
 
 import type { Reason } from "@etcd-ts/api";
 import type { Clock } from "../env.js";
+import type { MemberMetrics } from "../metrics/member-metrics.js";
 
 export type ReadDone = (refusal: Reason | undefined) => void;
 
@@ -21,6 +22,7 @@ export interface ReadIndexPorts {
   requestReadIndex(context: Uint8Array): void;
   nextRequestId(): bigint;
   appliedIndex(): number;
+  readonly counts: Pick<MemberMetrics, "readIndexesFailed" | "slowReadIndexes">;
 }
 
 export interface ReadIndexLimits {
@@ -87,7 +89,10 @@ export class ReadIndexLoop {
   confirmed(context: Uint8Array, index: number): void {
     const round = this.#round;
     if (round === undefined || context.length !== 8) return;
-    if (!round.ids.has(new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0))) return;
+    if (!round.ids.has(new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0))) {
+      this.#ports.counts.slowReadIndexes++;
+      return;
+    }
     this.#endRound(round);
     this.#confirmed.push({ index, readers: round.readers });
     this.applied(this.#ports.appliedIndex());
@@ -95,6 +100,7 @@ export class ReadIndexLoop {
 
   /** To be called, before any confirmation of the same Ready, whenever the leader this member knows has changed. */
   leaderChanged(): void {
+    if (this.#round !== undefined) this.#ports.counts.readIndexesFailed++;
     this.#fail("leaderChanged");
   }
 
@@ -108,7 +114,10 @@ export class ReadIndexLoop {
     const round = this.#round;
     if (round === undefined) return;
     const now = this.#ports.clock.now();
-    if (now - round.startedAt >= this.#limits.timeoutMs) return this.#fail("timeout");
+    if (now - round.startedAt >= this.#limits.timeoutMs) {
+      this.#ports.counts.slowReadIndexes++;
+      return this.#fail("timeout");
+    }
     if (now - round.askedAt < this.#limits.retryMs) return;
     round.askedAt = now;
     this.#ask(round);

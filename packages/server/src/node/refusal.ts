@@ -1,6 +1,6 @@
 /** Why the member did not do what was asked. */
 
-import type { Reason } from "@etcd-ts/api";
+import { errorSpecs, type Reason } from "@etcd-ts/api";
 
 /** A gRPC code and text that are not in etcd's error table: what Go's libraries answer with by themselves. */
 export interface PlainStatus {
@@ -9,6 +9,11 @@ export interface PlainStatus {
 }
 
 export type Refusal = Reason | PlainStatus;
+
+/** The only place where an etcd reason meets its code and text. */
+export function plainStatusOf(refusal: Refusal): PlainStatus {
+  return typeof refusal === "string" ? errorSpecs[refusal] : refusal;
+}
 
 /** A proposal that raft never took: its context ran out first. Source: grpc-go. */
 export const deadlineExceeded: PlainStatus = { code: 4, message: "context deadline exceeded" };

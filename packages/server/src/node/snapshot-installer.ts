@@ -10,6 +10,7 @@ import type { StateMachine } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import type { Database } from "../backend/database.js";
 import type { Clock, Logger } from "../env.js";
+import type { MemberMetrics } from "../metrics/member-metrics.js";
 import { unitSlices, whenDone } from "../slices.js";
 import type { Defragmentation } from "../snapshot/defragmentation.js";
 import type { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
@@ -23,6 +24,7 @@ export interface SnapshotInstallerPorts {
   readonly defragmentation: Defragmentation;
   readonly machine: StateMachine;
   readonly applier: Applier;
+  readonly counts: Pick<MemberMetrics, "snapshotApplyInProgress">;
   makeLive(database: Database): Live;
   /** The state is in force: makes `live` the live database and returns the one before. */
   installed(live: Live, index: number): Live;
@@ -70,6 +72,7 @@ export class SnapshotInstaller {
   async #install({ metadata }: Snapshot): Promise<void> {
     const { clock, logger, received, defragmentation, machine, applier } = this.#ports;
     const { index, term, confState } = metadata;
+    this.#ports.counts.snapshotApplyInProgress = 1;
     logger.log("info", "applying snapshot", { "snapshot-index": index, "applied-index": applier.index });
     // Entries before the snapshot may still be applied; raft hands out no others until it is installed.
     while (!applier.isIdle && !this.#stopped) await new Promise<void>((next) => clock.defer(next));
@@ -90,6 +93,7 @@ export class SnapshotInstaller {
     await previous.backend.close();
     await removePrevious();
     this.#installing = false;
+    this.#ports.counts.snapshotApplyInProgress = 0;
     logger.log("info", "applied snapshot", { "snapshot-index": index, term });
   }
 }

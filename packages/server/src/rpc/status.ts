@@ -1,11 +1,11 @@
-/** How refusals become gRPC statuses: the only place where an etcd reason meets its code and text. */
+/** How refusals become gRPC statuses. */
 
-import { errorSpecs, isDecodeError } from "@etcd-ts/api";
+import { isDecodeError } from "@etcd-ts/api";
 import { type ServerCall, type Status, StatusCode } from "@etcd-ts/grpc";
-import type { Refusal } from "../node/refusal.js";
+import { plainStatusOf, type Refusal } from "../node/refusal.js";
 
 export function statusOf(refusal: Refusal): Status {
-  const { code, message } = typeof refusal === "string" ? errorSpecs[refusal] : refusal;
+  const { code, message } = plainStatusOf(refusal);
   return { code: code as StatusCode, message };
 }
 
