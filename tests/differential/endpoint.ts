@@ -154,7 +154,7 @@ function failure(error: ServiceError): Outcome {
 
 /** What a watcher was told: its creation, its events in order, and its end. */
 interface WatcherRecord {
-  readonly control: unknown[];
+  readonly control: WatchAnswer[];
   readonly events: unknown[];
 }
 
@@ -201,11 +201,14 @@ export class WatchStream {
     await this.#until(() => this.#answersToCreates >= expected);
   }
 
+  /** Resolves when the server has answered, which it does for a watcher that is there. */
   async cancel(watchId: number): Promise<void> {
     // The sentinel has id 0.
-    if (watchId !== 0) {
-      this.#call.write(this.#schema.encode("WatchRequest", { cancel_request: { watch_id: watchId } }));
-    }
+    if (watchId === 0) return;
+    this.#call.write(this.#schema.encode("WatchRequest", { cancel_request: { watch_id: watchId } }));
+    const watcher = this.#watchers.get(String(watchId));
+    // The answer tells the revision it is given at, which the next operation may change.
+    if (watcher !== undefined) await this.#until(() => watcher.control.some((answer) => answer.canceled === true));
   }
 
   /** Resolves when all events up to `revision` were delivered, or a watcher was overtaken. */

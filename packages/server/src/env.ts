@@ -79,7 +79,6 @@ export interface Disk {
   lock(path: string): Promise<DiskLock | undefined>;
 }
 
-/** `code` is the operating system's name of the failure: ENOSPC, EIO, EACCES, … */
 /** Of codes that an operator may meet. */
 const meanings: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on device",
@@ -88,6 +87,7 @@ const meanings: Readonly<Record<string, string>> = {
   EROFS: "read-only file system",
 };
 
+/** `code` is the operating system's name of the failure: ENOSPC, EIO, EACCES, … */
 export class DiskError extends Error {
   override readonly name = "DiskError";
   readonly code: string;
