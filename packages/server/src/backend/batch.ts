@@ -9,6 +9,8 @@
  * An operation never crosses blocks.
  */
 
+import { Spares } from "./spares.js";
+
 export const operationHeaderBytes = 7;
 export const deletionFlag = 0x80;
 
@@ -33,12 +35,13 @@ export class BatchWriter {
   #block: Uint8Array = new Uint8Array(0);
   #used = 0;
   readonly #usedSizes: number[] = [];
-  /**
-   * Copies of full blocks, to be given away: made when a block is full, since those of a large entry together would
-   * take too long for one step.
-   */
-  readonly #copies: (Uint8Array | undefined)[] = [];
+  readonly #spares: Spares<Uint8Array>;
   #operations = 0;
+
+  /** `spares` are blocks of the largest size that are used first. */
+  constructor(spares: Spares<Uint8Array> = new Spares(0)) {
+    this.#spares = spares;
+  }
 
   /** Operations so far. */
   get operations(): number {
@@ -82,7 +85,7 @@ export class BatchWriter {
     return valueAt;
   }
 
-  /** A view of bytes that `add` has placed. */
+  /** A view of bytes that `add` has placed; valid until `release`. */
   view(block: number, offset: number, length: number): Uint8Array {
     const bytes = this.#blocks[block];
     return bytes === undefined ? new Uint8Array(0) : bytes.subarray(offset, offset + length);
@@ -93,24 +96,25 @@ export class BatchWriter {
     return { block: this.#blocks.length - 1, offset: this.#used };
   }
 
-  /** Copies of the operations before a place, which may be given to another thread; views stay valid. */
-  copyUpTo(end: BatchPlace): readonly Uint8Array[] {
-    return this.#blocks.slice(0, end.block + 1).map((block, i) => {
-      if (i === end.block) return block.slice(0, end.offset);
-      const copy = this.#copies[i] ?? block.slice(0, this.#usedSizes[i]);
-      this.#copies[i] = undefined;
-      return copy;
-    });
+  /** The operations before a place: views, whose bytes do not change until `release`. */
+  upTo(end: BatchPlace): readonly Uint8Array[] {
+    return this.#blocks
+      .slice(0, end.block + 1)
+      .map((block, i) => block.subarray(0, i === end.block ? end.offset : this.#usedSizes[i]));
+  }
+
+  /** Gives the blocks up, when nobody reads them any more; nothing else may be called afterwards. */
+  release(): void {
+    for (const block of this.#blocks) if (block.length === blockSizeBytesMax) this.#spares.give(block);
+    this.#blocks.length = 0;
   }
 
   #addBlock(size: number): void {
-    if (this.#blocks.length > 0) {
-      this.#usedSizes.push(this.#used);
-      this.#copies.push(this.#block.slice(0, this.#used));
-    }
+    if (this.#blocks.length > 0) this.#usedSizes.push(this.#used);
     this.#fullBytes += this.#used;
     const usual = Math.min(firstBlockSizeBytes * blockGrowth ** this.#blocks.length, blockSizeBytesMax);
-    this.#block = new Uint8Array(Math.max(usual, size));
+    const spare = size <= blockSizeBytesMax ? this.#spares.take() : undefined;
+    this.#block = spare ?? new Uint8Array(Math.max(usual, size));
     this.#blocks.push(this.#block);
     this.#used = 0;
   }

@@ -1,3 +1,4 @@
+import { latin1FromBytes } from "@etcd-ts/api";
 import type { BucketName } from "@etcd-ts/store";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -52,6 +53,44 @@ function start(
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 /** Lets settled promises run their reactions. */
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test("memory that a commit has left is used again, and nothing that is read or written lies in it", async () => {
+  const { database, backend } = start();
+  const valueBytes = 300_000;
+  const valueOf = (main: number): Uint8Array => new Uint8Array(valueBytes).fill(main);
+  /** Comparing megabytes one byte after the other takes too long. */
+  const expectValue = (value: Uint8Array | undefined, main: number): void => {
+    expect([value?.length, value?.[0], value?.[valueBytes / 2], value?.[valueBytes - 1]]).toEqual([
+      valueBytes,
+      main,
+      main,
+      main,
+    ]);
+  };
+  const recordsPerRound = 24;
+  let committed = 1;
+  let main = 1;
+  for (let round = 1; round <= 4; round++) {
+    const firstOfRound = main + 1;
+    for (let i = 0; i < recordsPerRound; i++) backend.putRecord(++main, 0, false, valueOf(main));
+    backend.sealEntry(round, 1);
+    // What is written while the commit is under way lies elsewhere.
+    backend.requestCommit();
+    for (let i = 0; i < recordsPerRound; i++) backend.putRecord(++main, 0, false, valueOf(main));
+    for (let at = firstOfRound; at <= main; at++) expectValue(backend.getRecord(at, 0), at);
+    database.settle();
+    await turn();
+    committed = firstOfRound + recordsPerRound - 1;
+    for (let at = 2; at <= main; at++) expectValue(backend.getRecord(at, 0), at);
+  }
+  const keyTable = database.durable[tableNames.indexOf("key")];
+  expect(keyTable?.size).toBe(committed - 1);
+  const key = new Uint8Array(18);
+  for (let at = 2; at <= committed; at++) {
+    const text = latin1FromBytes(key.subarray(0, writeRevisionKey(key, at, 0, false)));
+    expectValue(keyTable?.get(text), at);
+  }
+});
 
 describe("commits", () => {
   test("begin when the interval has passed", async () => {

@@ -23,7 +23,7 @@ import { assert } from "../assert.js";
 import type { Clock, Digest, Timer } from "../env.js";
 import { readUint64, writeUint64 } from "../uint64.js";
 import { type Database, type DatabaseSize, type PinnedDatabase, tableNames } from "./database.js";
-import { Generation } from "./generation.js";
+import { Generation, makeSpares } from "./generation.js";
 import { LongRows } from "./long-rows.js";
 import { RecordMerge } from "./record-merge.js";
 import { isTombstoneKey, readMain, readSub, writeRevisionKey } from "./revision-key.js";
@@ -59,7 +59,8 @@ export class BufferedBackend implements Backend {
   readonly #onFailure: (error: Error) => void;
   readonly #longRows: LongRows;
   readonly #scratch = new Uint8Array(18);
-  #current = new Generation(keyTable);
+  readonly #spares = makeSpares();
+  #current = new Generation(keyTable, this.#spares);
   /** What the commit under way will make durable, unless it was begun within an entry. */
   #committing: Generation | undefined;
   #isCommitting = false;
@@ -347,7 +348,7 @@ export class BufferedBackend implements Backend {
     this.#takenOperations = isWithinEntry ? generation.sealedOperations : 0;
     if (!isWithinEntry) {
       this.#committing = generation;
-      this.#current = new Generation(keyTable);
+      this.#current = new Generation(keyTable, this.#spares);
     }
     this.#isCommitting = true;
     this.#commit = this.#database.commit(batch).then(
@@ -359,6 +360,7 @@ export class BufferedBackend implements Backend {
   #committed(index: number, size: DatabaseSize): void {
     // Readers must see the commit before the buffer forgets it.
     this.#database.refresh();
+    this.#committing?.release();
     this.#committing = undefined;
     this.#isCommitting = false;
     this.#size = size;

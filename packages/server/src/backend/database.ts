@@ -32,7 +32,10 @@ export interface DatabaseSize {
   readonly sizeInUseBytes: number;
 }
 
-/** Operations in the order they are to be carried out; encoded by `BatchWriter`. The blocks are given away. */
+/**
+ * Operations in the order they are to be carried out; encoded by `BatchWriter`. The blocks are lent: they do not change
+ * until the commit has settled, and the database does not use them afterwards.
+ */
 export type Batch = readonly Uint8Array[];
 
 /**

@@ -10,8 +10,9 @@
 import { latin1FromBytes } from "@etcd-ts/api";
 import { type BatchPlace, BatchWriter, batchStart } from "./batch.js";
 import type { Batch } from "./database.js";
-import { deleted, RecordLane } from "./record-lane.js";
+import { deleted, type Page, RecordLane } from "./record-lane.js";
 import { writeRevisionKey } from "./revision-key.js";
+import { Spares } from "./spares.js";
 
 /** A row by key bytes; `value` undefined = deleted. Both arrays are owned by the generation. */
 export interface BufferedRow {
@@ -23,10 +24,21 @@ export interface BufferedRow {
   readonly sealed: BufferedRow | undefined;
 }
 
+/** What generations that are done with leave to the next ones. */
+export interface GenerationSpares {
+  readonly blocks: Spares<Uint8Array>;
+  readonly pages: Spares<Page>;
+}
+
+/** As many blocks as a commit takes that is begun because of its size, 16 MiB, and pages for its 10 000 operations. */
+export function makeSpares(): GenerationSpares {
+  return { blocks: new Spares(16), pages: new Spares(8) };
+}
+
 export class Generation {
-  readonly #batch = new BatchWriter();
-  readonly #ascending = new RecordLane();
-  readonly #others = new RecordLane();
+  readonly #batch: BatchWriter;
+  readonly #ascending: RecordLane;
+  readonly #others: RecordLane;
   readonly #keyTable: number;
   /** Rows of the other tables, by table and key. */
   readonly #rows = new Map<number, Map<string, BufferedRow>>();
@@ -36,8 +48,11 @@ export class Generation {
   #sealedOperations = 0;
   #sealedPlace: BatchPlace = batchStart;
 
-  constructor(keyTable: number) {
+  constructor(keyTable: number, spares: GenerationSpares = makeSpares()) {
     this.#keyTable = keyTable;
+    this.#batch = new BatchWriter(spares.blocks);
+    this.#ascending = new RecordLane(spares.pages);
+    this.#others = new RecordLane(spares.pages);
   }
 
   /** Operations buffered; a measure of work. */
@@ -132,7 +147,17 @@ export class Generation {
     return row.operation < this.#sealedOperations;
   }
 
-  /** The operations of all sealed entries, then `last`, for the database. Rows replaced meanwhile count once. */
+  /** Gives its memory up; nothing may be read afterwards, and no view of it is valid any more. */
+  release(): void {
+    this.#batch.release();
+    this.#ascending.release();
+    this.#others.release();
+  }
+
+  /**
+   * The operations of all sealed entries, then `last`, for the database; valid until `release`. Rows replaced meanwhile
+   * count once.
+   */
   encodeSealed(last: readonly (readonly [table: number, key: Uint8Array, value: Uint8Array])[]): Batch {
     const rows = new BatchWriter();
     for (const [table, byKey] of this.#rows) {
@@ -142,6 +167,6 @@ export class Generation {
       }
     }
     for (const [table, key, value] of last) rows.add(table, key, value);
-    return [...this.#batch.copyUpTo(this.#sealedPlace), ...rows.copyUpTo(rows.place)];
+    return [...this.#batch.upTo(this.#sealedPlace), ...rows.upTo(rows.place)];
   }
 }

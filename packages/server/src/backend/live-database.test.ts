@@ -39,7 +39,7 @@ function randomBatch(draw: (bound: number) => number): Batch {
     if (draw(2) === 0) writer.add(keyTable, revisionKey(main, main % 5 === 0), value);
     else writer.add(leaseTable, bytes(`${draw(300)}`), value);
   }
-  return writer.copyUpTo(writer.place);
+  return writer.upTo(writer.place);
 }
 
 function contentOf(database: Database): string[] {
@@ -75,7 +75,7 @@ test("whatever is committed meanwhile, the copy ends as the database that was le
     expect(contentOf(live)).toEqual(contentOf(copy));
     const writer = new BatchWriter();
     writer.add(leaseTable, bytes("only here"), bytes("1"));
-    await live.commit(writer.copyUpTo(writer.place));
+    await live.commit(writer.upTo(writer.place));
     expect(former.database.get(leaseTable, bytes("only here"))).toBeUndefined();
     expect(copy.get(leaseTable, bytes("only here"))).toEqual(bytes("1"));
   }
@@ -146,7 +146,7 @@ test("a copy that fails, with a chunk or with a transaction, leaves the database
     expect(await moving).toBe("ENOSPC");
     const writer = new BatchWriter();
     writer.add(leaseTable, bytes("after"), bytes("1"));
-    await live.commit(writer.copyUpTo(writer.place));
+    await live.commit(writer.upTo(writer.place));
     expect(first.get(leaseTable, bytes("after"))).toEqual(bytes("1"));
     // And it can be tried again.
     await live.moveTo(new MemoryDatabase(turn), plainMove);

@@ -154,11 +154,10 @@ export class LiveDatabase implements Database {
   async #commit(batch: Batch): Promise<DatabaseSize> {
     if (this.#failure !== undefined) throw this.#failure;
     const copy = this.#copy;
-    const doubled = copy === undefined ? undefined : batch.map((block) => block.slice());
     const size = await this.#place.database.commit(batch);
-    if (copy === undefined || doubled === undefined) return size;
+    if (copy === undefined) return size;
     try {
-      await copy.commit(doubled);
+      await copy.commit(batch);
     } catch (error) {
       // That is the move's failure, not this commit's.
       this.#copyFailure = error;
@@ -191,7 +190,7 @@ export class LiveDatabase implements Database {
       });
     }
     if (writer.operations === 0) return undefined;
-    await copy.commit(writer.copyUpTo(writer.place));
+    await copy.commit(writer.upTo(writer.place));
     return last;
   }
 

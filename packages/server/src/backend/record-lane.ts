@@ -5,40 +5,47 @@
  * grow.
  */
 
-/** Most buffers hold few rows: their one page is made with the first row, and grows. V8 keeps arrays so small in its heap. */
+import { Spares } from "./spares.js";
+
+/** Most buffers hold few rows: their one page is made with the first row, and grows. */
 const capacityMin = 8;
+const rowBytes = 28;
 const rowsPerPage = 4096;
 const pageShift = 12;
 const pageMask = rowsPerPage - 1;
 /** Length that stands for a deleted row. */
 export const deleted = -1;
 
-class Page {
-  mains: Float64Array;
-  orders: Float64Array;
-  blocks: Uint32Array;
-  offsets: Uint32Array;
-  lengths: Int32Array;
+/** Columns in one buffer: each buffer outside of V8's heap is a moment at which V8 may collect garbage. */
+export class Page {
+  readonly mains: Float64Array;
+  readonly orders: Float64Array;
+  readonly blocks: Uint32Array;
+  readonly offsets: Uint32Array;
+  readonly lengths: Int32Array;
 
   constructor(capacity: number) {
-    this.mains = new Float64Array(capacity);
-    this.orders = new Float64Array(capacity);
-    this.blocks = new Uint32Array(capacity);
-    this.offsets = new Uint32Array(capacity);
-    this.lengths = new Int32Array(capacity);
+    const buffer = new ArrayBuffer(rowBytes * capacity);
+    this.mains = new Float64Array(buffer, 0, capacity);
+    this.orders = new Float64Array(buffer, 8 * capacity, capacity);
+    this.blocks = new Uint32Array(buffer, 16 * capacity, capacity);
+    this.offsets = new Uint32Array(buffer, 20 * capacity, capacity);
+    this.lengths = new Int32Array(buffer, 24 * capacity, capacity);
   }
 
   get capacity(): number {
     return this.mains.length;
   }
 
-  grow(): void {
-    const capacity = this.capacity * 2;
-    this.mains = grown(this.mains, new Float64Array(capacity));
-    this.orders = grown(this.orders, new Float64Array(capacity));
-    this.blocks = grown(this.blocks, new Uint32Array(capacity));
-    this.offsets = grown(this.offsets, new Uint32Array(capacity));
-    this.lengths = grown(this.lengths, new Int32Array(capacity));
+  /** A copy with room for twice as many rows. */
+  grown(): Page {
+    const page = new Page(this.capacity * 2);
+    page.mains.set(this.mains);
+    page.orders.set(this.orders);
+    page.blocks.set(this.blocks);
+    page.offsets.set(this.offsets);
+    page.lengths.set(this.lengths);
+    return page;
   }
 
   /** Moves the rows [at, end) up by one. */
@@ -58,14 +65,15 @@ class Page {
   }
 }
 
-function grown<T extends Float64Array | Uint32Array | Int32Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
-}
-
 export class RecordLane {
   #count = 0;
   readonly #pages: Page[] = [];
+  readonly #spares: Spares<Page>;
+
+  /** `spares` are full pages that are used first. */
+  constructor(spares: Spares<Page> = new Spares(0)) {
+    this.#spares = spares;
+  }
 
   get count(): number {
     return this.#count;
@@ -137,15 +145,24 @@ export class RecordLane {
     page.lengths[position & pageMask] = length;
   }
 
+  /** Gives the pages up; nothing else may be called afterwards. */
+  release(): void {
+    for (const page of this.#pages) if (page.capacity === rowsPerPage) this.#spares.give(page);
+    this.#pages.length = 0;
+    this.#count = 0;
+  }
+
   #page(position: number): Page {
     return this.#pages[position >>> pageShift] as Page;
   }
 
   /** For one more row. */
   #makeRoom(): void {
-    const page = this.#pages[this.#count >>> pageShift];
-    if (page === undefined) this.#pages.push(new Page(this.#count === 0 ? capacityMin : rowsPerPage));
-    else if ((this.#count & pageMask) === page.capacity) page.grow();
+    const number = this.#count >>> pageShift;
+    const page = this.#pages[number];
+    if (page === undefined) {
+      this.#pages.push(this.#spares.take() ?? new Page(number === 0 ? capacityMin : rowsPerPage));
+    } else if ((this.#count & pageMask) === page.capacity) this.#pages[number] = page.grown();
   }
 
   /** Moves all rows from `position` on up by one; there is room. */

@@ -62,7 +62,7 @@ test("bounds of a scan are bytes, whole keys or not", async () => {
   const keys = [1, 2, 3].flatMap((main) => [0, 1].map((sub) => revisionKey(main, sub, main === 2)));
   const writer = new BatchWriter();
   for (const key of keys) writer.add(keyTable, key, bytes("v"));
-  await database.commit(writer.copyUpTo(writer.place));
+  await database.commit(writer.upTo(writer.place));
   const compare = (left: Uint8Array, right: Uint8Array): number => Buffer.compare(left, right);
   const bounds = [
     ...keys,
@@ -85,7 +85,7 @@ test("what is pinned are whole transactions, and stays", async () => {
     const writer = new BatchWriter();
     for (let main = 1; main <= 2500; main++) writer.add(keyTable, revisionKey(main, 0, false), bytes(value));
     writer.add(leaseTable, bytes("last"), bytes(value));
-    return writer.copyUpTo(writer.place);
+    return writer.upTo(writer.place);
   };
   await database.commit(batch("old"));
   let isDone = false;
@@ -107,11 +107,11 @@ test("deleted rows give their bytes back to the size in use", async () => {
   const database = new MemoryDatabase(turn);
   const writer = new BatchWriter();
   writer.add(leaseTable, bytes("a"), new Uint8Array(1000));
-  const full = await database.commit(writer.copyUpTo(writer.place));
+  const full = await database.commit(writer.upTo(writer.place));
   expect(full.sizeInUseBytes).toBeGreaterThan(1000);
   const remover = new BatchWriter();
   remover.add(leaseTable, bytes("a"), undefined);
-  expect(await database.commit(remover.copyUpTo(remover.place))).toEqual({
+  expect(await database.commit(remover.upTo(remover.place))).toEqual({
     sizeBytes: full.sizeBytes,
     sizeInUseBytes: 0,
   });

@@ -147,3 +147,24 @@ test("a commit that may not fit on the disk fails before it is begun, and loses 
     rmSync(directory, { recursive: true, force: true });
   }
 });
+
+test("large commits one after the other, through the same buffers, write what each was given", () =>
+  withBackend(async (open) => {
+    const first = await open();
+    const valueBytes = 200_000;
+    const recordsPerCommit = 40;
+    const commits = 3;
+    for (let main = 2; main < 2 + recordsPerCommit * commits; main++) {
+      first.putRecord(main, 0, false, new Uint8Array(valueBytes).fill(main));
+      if (main % recordsPerCommit !== 1) continue;
+      first.sealEntry(main, 1);
+      await first.whenDurable(main);
+    }
+    await first.close();
+    const second = await open();
+    for (let main = 2; main < 2 + recordsPerCommit * commits; main++) {
+      const value = second.getRecord(main, 0);
+      expect([value?.length, value?.[0], value?.[valueBytes - 1]]).toEqual([valueBytes, main, main]);
+    }
+    await second.close();
+  }));

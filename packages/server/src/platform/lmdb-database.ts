@@ -10,6 +10,7 @@ import { existsSync } from "node:fs";
 import { open as openFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { type Database as LmdbTable, open, type RootDatabase, type RootDatabaseOptions, type Transaction } from "lmdb";
 import {
@@ -21,6 +22,7 @@ import {
   type PinnedDatabase,
   tableNames,
 } from "../backend/database.js";
+import { Spares } from "../backend/spares.js";
 import { DiskError } from "../env.js";
 
 /** lmdb-js's limit for 4 KiB pages. */
@@ -30,6 +32,10 @@ const mapSizeBytes = 2 ** 40;
 const maxDbs = 16;
 /** For what the estimate of a commit does not know: branch pages, the list of free ones, what others write meanwhile. */
 const freeBytesMin = 4 << 20;
+/** Buffers that go to the worker and come back, and how many are kept. */
+const spareBytes = 1 << 20;
+const sparesMax = 8;
+const copiedBytesPerTurn = 4 << 20;
 const dataFile = "data.mdb";
 const probeFile = "probe";
 /** More than the first pages of a database take. */
@@ -134,6 +140,7 @@ class LmdbDatabase implements Database {
   readonly #tables: readonly LmdbTable<RawValue, Uint8Array>[];
   #worker: Worker | undefined;
   #pending: Pending | undefined;
+  readonly #spares = new Spares<ArrayBuffer>(sparesMax);
 
   constructor(
     directory: string,
@@ -161,15 +168,31 @@ class LmdbDatabase implements Database {
     }
   }
 
-  commit(batch: Batch): Promise<DatabaseSize> {
+  async commit(batch: Batch): Promise<DatabaseSize> {
+    const copies: Uint8Array[] = [];
+    let copiedBytes = 0;
+    for (const block of batch) {
+      // Those of a large entry together would take too long for one turn of the loop.
+      if (copiedBytes > copiedBytesPerTurn) {
+        await setImmediate();
+        copiedBytes = 0;
+      }
+      copies.push(this.#copy(block));
+      copiedBytes += block.length;
+    }
     return new Promise((resolve, reject) => {
       this.#pending = { resolve, reject };
       this.#worker ??= this.#start();
-      this.#worker.postMessage(
-        batch,
-        batch.map((block) => block.buffer as ArrayBuffer),
-      );
+      this.#worker.postMessage(copies, buffersOf(copies));
     });
+  }
+
+  /** A copy for the worker. Reads go on from the original, and LMDB does not take values that lie in shared memory. */
+  #copy(block: Uint8Array): Uint8Array {
+    if (block.length > spareBytes || block.length < spareBytes / 16) return block.slice();
+    const copy = new Uint8Array(this.#spares.take() ?? new ArrayBuffer(spareBytes), 0, block.length);
+    copy.set(block);
+    return copy;
   }
 
   refresh(): void {
@@ -232,7 +255,10 @@ class LmdbDatabase implements Database {
       const pending = this.#pending;
       this.#pending = undefined;
       if ("error" in reply) pending?.reject(databaseError("commit", this.#directory, reply.error));
-      else pending?.resolve(databaseSize(reply.stats));
+      else {
+        for (const buffer of buffersOf(reply.batch)) if (buffer.byteLength === spareBytes) this.#spares.give(buffer);
+        pending?.resolve(databaseSize(reply.stats));
+      }
     });
     worker.on("error", (error) => {
       const pending = this.#pending;
@@ -278,7 +304,12 @@ interface TableStats {
   readonly free: Omit<TableStats, "root" | "free" | "lastPageNumber">;
 }
 
-type CommitReply = { readonly stats: readonly TableStats[] } | { readonly error: string };
+/** `batch` is given back. */
+type CommitReply = { readonly stats: readonly TableStats[]; readonly batch: Batch } | { readonly error: string };
+
+function buffersOf(batch: Batch): ArrayBuffer[] {
+  return batch.map((block) => block.buffer as ArrayBuffer);
+}
 
 /** Pages 0 and 1 hold the meta pages. */
 const metaPages = 2;
@@ -415,7 +446,10 @@ function runCommitWorker(): void {
         });
         return tables.map((table) => table.getStats());
       });
-      parentPort?.postMessage({ stats });
+      parentPort?.postMessage(
+        { stats, batch },
+        batch.map((block) => block.buffer as ArrayBuffer),
+      );
     } catch (error) {
       parentPort?.postMessage({ error: error instanceof Error ? error.message : String(error) });
     }

@@ -119,7 +119,7 @@ class Importer {
   /** Begins to write what was added, once what was before is durable: the next batch is filled meanwhile. */
   async commit(): Promise<void> {
     await this.#committing;
-    const batch = this.#writer.copyUpTo(this.#writer.place);
+    const batch = this.#writer.upTo(this.#writer.place);
     this.#writer = new BatchWriter();
     if (batch.length === 0) return;
     this.#committing = this.#database.commit(batch);

@@ -141,7 +141,7 @@ async function rewrite(database: Database, { members }: NewCluster, options: Res
   put(metaTable, "consistent_index", uint64(members.length));
   put(metaTable, "term", uint64(1));
   put(metaTable, "confState", encodeUtf8(stringifyConfState(confStateOf(members))));
-  await database.commit(batch.copyUpTo(batch.place));
+  await database.commit(batch.upTo(batch.place));
 }
 
 function latestRevision(database: Database): number {
