@@ -19,8 +19,9 @@
 
 import { assert } from "../assert.js";
 import { ShardedMap, shardOfKey } from "../sharded-map.js";
-import { type Budget, compareKeys, sortTask, type Task } from "./budget.js";
+import type { Budget, Task } from "./budget.js";
 import { KeyChunk } from "./key-chunk.js";
+import { orderKeysTask } from "./order-keys.js";
 import { PagedList } from "./paged-list.js";
 import { notInRing } from "./record-ring.js";
 
@@ -334,18 +335,15 @@ export class KeyIndex {
 
   /** Orders the restored keys: one sort, full chunks. */
   *finishRestore(budget: Budget): Task<void> {
-    const keys = this.#keys;
-    // Slots, so that no key has to be looked up again. An index that was empty has given them out in order.
-    const order = (left: number, right: number): number => compareKeys(keys.get(left), keys.get(right));
-    const unordered = Array.from({ length: keys.length }, (_, slot) => slot);
-    const slots = yield* sortTask(unordered, order, budget);
+    // An index that was empty has given out its slots in order.
+    const slots = yield* orderKeysTask(this.#keys, budget);
     this.#scratch = undefined;
     this.#chunkById = [];
     // Three quarters full: what comes next is as likely to fall between as behind.
     const length = Math.ceil((this.#chunkKeysMax * 3) / 4);
     for (let lo = 0; lo < slots.length; lo += length) {
       const chunk = this.#newChunk();
-      const part = slots.slice(lo, lo + length);
+      const part = slots.subarray(lo, lo + length);
       this.#adopt(chunk, part);
       this.#chunks.push(chunk);
       this.#firstKeys.push(chunk.key(0));
