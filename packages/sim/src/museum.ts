@@ -1,8 +1,8 @@
-/** `node packages/sim/dist/museum-main.js [--seeds N] [--first SEED] [--overrides JSON] [--recorded] [NAME…]`: hunts the past bugs, and
- * says how long each took; with `--recorded` from their recorded runs on. */
+/** `node packages/sim/dist/museum-main.js [--seeds N] [--first SEED] [--overrides JSON] [--recorded] [NAME…]`: hunts the past bugs,
+ * those that are named in that order, and says how long each took; with `--recorded` from their recorded runs on. */
 
 import { parseArgs } from "node:util";
-import { bugs } from "./museum/bugs.js";
+import { type Bug, bugs } from "./museum/bugs.js";
 import { type Hunt, hunt } from "./museum/hunt.js";
 import type { Overrides } from "./options.js";
 
@@ -20,7 +20,7 @@ export async function runMuseum(
       recorded: { type: "boolean", default: false },
     },
   });
-  const chosen = positionals.length === 0 ? bugs : bugs.filter((bug) => positionals.includes(bug.name));
+  const chosen = positionals.length === 0 ? bugs : positionals.map(bugNamed);
   const overrides = JSON.parse(values.overrides) as Overrides;
   const seedsMax = Number(values.seeds);
   const hunts: Hunt[] = [];
@@ -37,4 +37,10 @@ export async function runMuseum(
   found.sort((a, b) => a - b);
   print(`median ${found[Math.floor(found.length / 2)] ?? "none"} seeds, ${found.length} of ${hunts.length} bugs found`);
   return { passed: found.length, failed: hunts.length - found.length };
+}
+
+function bugNamed(name: string): Bug {
+  const bug = bugs.find((one) => one.name === name);
+  if (bug === undefined) throw new Error(`no bug is named ${name}`);
+  return bug;
 }
