@@ -199,6 +199,7 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
       caller.unary(node, maintenance.hashKv, { revision }, 5000, (outcome) => {
         if (outcome.kind !== "ok") return report(`${node.name} has no hash: ${JSON.stringify(outcome)}`);
         hashes.set(`${node.name} at ${outcome.response.compactRevision}`, outcome.response.hash);
+        if (hashes.size === members.length) world.stop();
       });
     }
     await world.runUntil(world.now + 6000);
