@@ -104,8 +104,8 @@ export const bugs: readonly Bug[] = [
     name: "read-index-reused",
     history: "etcd 20418: the answer to an old ReadIndex request confirms readers that came after it",
     file: "server/dist/node/read-index.js",
-    find: "if (!round.ids.has(new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0)))\n            return;",
-    replace: "",
+    find: "if (!round.ids.has(new DataView(context.buffer, context.byteOffset, 8).getBigUint64(0))) {",
+    replace: "if (false) {",
     replay: {
       seed: 9,
       overrides: {
