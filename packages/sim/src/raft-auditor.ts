@@ -167,7 +167,10 @@ export class RaftAuditor {
 
   #checkQuorum(node: Node, seen: Seen, entry: Entry): void {
     if (entry.index <= this.#founders) return;
-    const voters = seen.running.member?.raftStatus().confState.voters ?? [];
+    // One that has just joined still goes through the configurations of the past.
+    let latest = seen;
+    for (const other of this.#seen.values()) if (other.applied > latest.applied) latest = other;
+    const voters = latest.running.member?.raftStatus().confState.voters ?? [];
     let holders = 0;
     for (const other of this.#seen.values()) {
       if (!voters.includes(other.memberId)) continue;

@@ -45,10 +45,14 @@ export interface SimEnvOptions {
   exited(code: number): void;
 }
 
-/** Machines here are known by their addresses only. */
-const noNames: Env["dns"] = {
+/** Each machine's name has an address, which is only ever compared. */
+const names: Env["dns"] = {
   services: async (name) => Promise.reject(new Error(`lookup ${name}: no such host`)),
-  addresses: async (host) => Promise.reject(new Error(`lookup ${host}: no such host`)),
+  addresses: async (host) => [
+    `fd00::${Buffer.from(host)
+      .toString("hex")
+      .replace(/(.{4})(?=.)/g, "$1:")}`,
+  ],
   names: async (address) => Promise.reject(new Error(`lookup ${address}: no such host`)),
 };
 
@@ -90,7 +94,7 @@ export function createSimEnv(options: SimEnvOptions): Env {
       });
     },
     network: fabric.connect(machine.host, incarnation),
-    dns: noNames,
+    dns: names,
     digest,
     logger,
     process: { exit: (code) => options.exited(code), onSignal: () => {} },
