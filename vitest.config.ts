@@ -8,7 +8,10 @@ const foreign = [
   "tests/contract/{codec-go,grpc-oracle,http-oracle}.test.ts",
   "tests/robustness/{power-loss,member}.test.ts",
 ];
-/** Contracts that our member meets in `npm test` and Go etcd in the foreign tests: they hold what we think of etcd to it. */
+/**
+ * Contracts that our member meets in `npm test` and Go etcd in the foreign tests: they hold what we think of etcd to
+ * it.
+ */
 const contracts = ["tests/contract/{client,client-services}.test.ts"];
 const resolve = { conditions };
 const ssr = { resolve: { conditions, externalConditions: conditions } };

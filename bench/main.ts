@@ -267,7 +267,9 @@ interface MillionRun {
   readonly stallMs?: number;
 }
 
-/** Puts over new keys only, then the memory they take and the time to boot with them, to the first linearizable read. */
+/**
+ * Puts over new keys only, then the memory they take and the time to boot with them, to the first linearizable read.
+ */
 async function measureMillion(): Promise<Line[]> {
   const ours: MillionRun[] = [];
   const peer: MillionRun[] = [];

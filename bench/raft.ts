@@ -1,6 +1,7 @@
 /**
- * `npm run bench -- raft` or `node build/bench/raft.js`: committed entries a second of three nodes in memory, on one core, beside Go's
- * library on the same schedule (see raft/cluster.ts). Seconds are of processor time. Runs alternate; medians are printed.
+ * `npm run bench -- raft` or `node build/bench/raft.js`: committed entries a second of three nodes in memory, on one
+ * core, beside Go's library on the same schedule (see raft/cluster.ts). Seconds are of processor time. Runs alternate;
+ * medians are printed.
  *
  * The Go program is built from tests/interop/go/raftbench if Go is there; without it only our figures are printed.
  */

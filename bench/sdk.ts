@@ -1,6 +1,7 @@
 /**
- * Our client beside the npm client `etcd3`, in turn, against one member of ours: 100 callers in one process, each of which
- * gets a key again as soon as it has it. The client is what is measured, so its processor time is shown, not the server's.
+ * Our client beside the npm client `etcd3`, in turn, against one member of ours: 100 callers in one process, each of
+ * which gets a key again as soon as it has it. The client is what is measured, so its processor time is shown, not the
+ * server's.
  */
 
 import { EtcdClient } from "@etcd-ts/client";

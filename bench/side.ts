@@ -41,8 +41,8 @@ export class Side {
   }
 
   /**
-   * Puts `count` keys, with as many callers as is fast, and makes them the keys of the loads that follow. `lease`, if any,
-   * is attached to them.
+   * Puts `count` keys, with as many callers as is fast, and makes them the keys of the loads that follow. `lease`, if
+   * any, is attached to them.
    */
   async fill(count: number, options: { readonly lease?: number } = {}): Promise<LoopResult> {
     this.#keys = benchmarkKeys(count);

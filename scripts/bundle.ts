@@ -1,7 +1,7 @@
 /**
- * Bundles the programs for their launchers, `packages/{server,ctl}/bundle/`: of a start's processor time, half went into
- * finding and opening hundreds of modules. Made from the compiled files, so that what tests and the simulator run is what is
- * bundled; who embeds a member imports those. Not minified: names in stack traces stay, and with
+ * Bundles the programs for their launchers, `packages/{server,ctl}/bundle/`: of a start's processor time, half went
+ * into finding and opening hundreds of modules. Made from the compiled files, so that what tests and the simulator run
+ * is what is bundled; who embeds a member imports those. Not minified: names in stack traces stay, and with
  * `NODE_OPTIONS=--enable-source-maps` they name the compiled files.
  *
  *   npm run build

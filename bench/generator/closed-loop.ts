@@ -1,6 +1,6 @@
 /**
- * The closed loop: connections × streams callers, each starting its next call when the last one has ended and its answer
- * has been checked.
+ * The closed loop: connections × streams callers, each starting its next call when the last one has ended and its
+ * answer has been checked.
  */
 
 import { type CallHandler, Connection } from "./connection.js";

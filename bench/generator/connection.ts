@@ -2,8 +2,8 @@
  * One HTTP/2 connection that makes gRPC calls as fast as Node can: requests go into one output buffer, flushed once per
  * turn; answers are read in place; header blocks seen before are not decoded again.
  *
- * It speaks enough of the protocol for etcd's servers (flow control in both directions, settings, pings, resets), not for
- * any peer: a server that splits header blocks or pads frames is refused.
+ * It speaks enough of the protocol for etcd's servers (flow control in both directions, settings, pings, resets), not
+ * for any peer: a server that splits header blocks or pads frames is refused.
  *
  * Source: RFC 9113, grpc/grpc doc/PROTOCOL-HTTP2.md.
  */

@@ -1,6 +1,6 @@
 /**
- * HPACK for the load generator: a complete decoder with its dynamic table, and an encoder that puts every field it meets
- * into the peer's dynamic table, so that a repeated request costs one byte a field.
+ * HPACK for the load generator: a complete decoder with its dynamic table, and an encoder that puts every field it
+ * meets into the peer's dynamic table, so that a repeated request costs one byte a field.
  *
  * Source: RFC 7541.
  */

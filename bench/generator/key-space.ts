@@ -16,7 +16,9 @@ export class KeySpace {
   readonly #prefix: Uint8Array;
   readonly #filler: Buffer;
   readonly #stride: number;
-  /** The key and the value that answers are compared with, for the number `#expected`; the serial number is anyone's. */
+  /**
+   * The key and the value that answers are compared with, for the number `#expected`; the serial number is anyone's.
+   */
   readonly #key: Region;
   readonly #value: Region;
   #expected = 0;

@@ -70,7 +70,9 @@ class WatchLoad {
   readonly #sentMs = new Float64Array(ringSize);
   /** How many watchers have seen a revision, by its distance from the first. */
   readonly #seen = new Uint32Array(ringSize);
-  /** By position, modulo the ring's size. All watchers are given the same bytes, which are read once and then compared. */
+  /**
+   * By position, modulo the ring's size. All watchers are given the same bytes, which are read once and then compared.
+   */
   readonly #knownEvents: (KnownEvent | undefined)[] = new Array(ringSize).fill(undefined);
   /** How many events each watcher has seen. */
   readonly #positions: Uint32Array;

@@ -1,7 +1,7 @@
 /**
- * Three nodes in memory: the schedule that bench/raft.ts runs, and tests/interop/go/raftbench does likewise. In a round the
- * leader takes `batch` proposals, each by its own call; then the nodes, in turn, handle what they have ready, and get
- * what was sent to them, until nothing is left to do. Every message is encoded and decoded.
+ * Three nodes in memory: the schedule that bench/raft.ts runs, and tests/interop/go/raftbench does likewise. In a round
+ * the leader takes `batch` proposals, each by its own call; then the nodes, in turn, handle what they have ready, and
+ * get what was sent to them, until nothing is left to do. Every message is encoded and decoded.
  */
 
 import { decodeMessage, encodeMessage, sizeMessage } from "@etcd-ts/api/raftpb";
@@ -104,7 +104,9 @@ class Member {
   }
 }
 
-/** Commits and applies the entries everywhere; returns the seconds it took. `now` is a monotonic clock in milliseconds. */
+/**
+ * Commits and applies the entries everywhere; returns the seconds it took. `now` is a monotonic clock in milliseconds.
+ */
 export function runCluster({ entries, batch, size }: ClusterOptions, now: () => number): number {
   const members = ids.map((id) => new Member(id));
   const settle = () => {

@@ -19,7 +19,10 @@ export const packageArrows: Readonly<Record<string, readonly string[]>> = {
   sim: ["api", "raft", "store", "grpc", "server", "client", "ctl"],
 };
 
-/** Further arrows, for some files only: the server reaches the client for locks, elections, the embedded client and discovery. */
+/**
+ * Further arrows, for some files only: the server reaches the client for locks, elections, the embedded client and
+ * discovery.
+ */
 export const fileArrows: readonly { readonly file: RegExp; readonly package: string }[] = [
   { file: /^packages\/server\/src\/.*(lock|election|own-client|embed|discovery-client)[^/]*\.ts$/, package: "client" },
 ];

@@ -1,4 +1,7 @@
-/** `npm run soak -- sim [--seeds N] [--seed FIRST] [--seconds S] [--minutes M]`: simulated clusters; 2 000 seeds unless told otherwise. */
+/**
+ * `npm run soak -- sim [--seeds N] [--seed FIRST] [--seconds S] [--minutes M]`: simulated clusters; 2 000 seeds unless
+ * told otherwise.
+ */
 
 import { spawn } from "node:child_process";
 import { join } from "node:path";

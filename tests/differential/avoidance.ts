@@ -1,6 +1,6 @@
 /**
- * Keeps programs off what Go etcd leaves to chance or breaks on; each rule names its reason. What is avoided follows from
- * requests and answers alone, never from how fast a server was, so that a program runs alike every time.
+ * Keeps programs off what Go etcd leaves to chance or breaks on; each rule names its reason. What is avoided follows
+ * from requests and answers alone, never from how fast a server was, so that a program runs alike every time.
  */
 
 import type { Outcome } from "./endpoint.js";
@@ -85,8 +85,8 @@ export class Avoidance {
 
   /**
    * The Go server loses the live row of a key that the transaction of this very revision deleted and put again, and
-   * crashes when the key is read. A watcher that is behind may or may not be overtaken, or miss previous values; one that
-   * was overtaken may not have been told so yet, and will then be told of this compaction instead.
+   * crashes when the key is read. A watcher that is behind may or may not be overtaken, or miss previous values; one
+   * that was overtaken may not have been told so yet, and will then be told of this compaction instead.
    */
   #avoidsCompaction(revision: number): boolean {
     const streams = [...this.#streams.keys()];

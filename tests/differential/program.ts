@@ -2,8 +2,8 @@
  * Random programs of requests, legal and not. A program is plain data and knows nothing of the servers; revisions in it
  * are relative to the store's revision when it starts.
  *
- * Left out, because the answer is not determined or kills the Go server: leases with ids or lifetimes the server chooses,
- * deletes of the whole key space inside transactions beside puts, unknown alarm actions.
+ * Left out, because the answer is not determined or kills the Go server: leases with ids or lifetimes the server
+ * chooses, deletes of the whole key space inside transactions beside puts, unknown alarm actions.
  */
 
 import type { Random } from "./random.js";

@@ -3,8 +3,8 @@
  *
  *   node build/tests/differential/run.js [--programs N] [--first INDEX] [--seed N] [--only INDEX] [--ours CMD] [--peer CMD] [--auth]
  *
- * Program I of a seed is the same whatever N is; a failure prints it shrunk, with the command that repeats it. A run that was
- * stopped goes on with `--first`, the number of programs that its last line of progress says.
+ * Program I of a seed is the same whatever N is; a failure prints it shrunk, with the command that repeats it. A run
+ * that was stopped goes on with `--first`, the number of programs that its last line of progress says.
  */
 
 import { join } from "node:path";

@@ -46,8 +46,9 @@ export function latin1FromBytes(bytes: Uint8Array, start = 0, end: number = byte
 }
 
 /**
- * A list of the very length is what `apply` is quick with: a key of 20 to 60 bytes takes a third of the time that a view, or
- * characters appended a few at a time, take; what is appended must be joined besides when it is first looked up or compared.
+ * A list of the very length is what `apply` is quick with: a key of 20 to 60 bytes takes a third of the time that a
+ * view, or characters appended a few at a time, take; what is appended must be joined besides when it is first looked
+ * up or compared.
  */
 function latin1Piece(bytes: Uint8Array, start: number, end: number): string {
   const length = end - start;

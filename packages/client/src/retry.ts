@@ -15,7 +15,9 @@ import { Code } from "./errors.js";
 /** Attempts for one call. Source: etcd client/v3/options.go defaultUnaryMaxRetries. */
 export const attemptsMax = 100;
 
-/** Before every endpoint of a quorum has been asked again the client waits, ± 10 %. Source: defaultBackoffWaitBetween. */
+/**
+ * Before every endpoint of a quorum has been asked again the client waits, ± 10 %. Source: defaultBackoffWaitBetween.
+ */
 const waitMs = 25;
 const waitJitter = 0.1;
 

@@ -37,7 +37,10 @@ export interface SocketTransportOptions {
   readonly sendMessageBytesMax?: number | undefined;
 }
 
-/** Pause before the first new attempt; it grows up to the maximum. Source: grpc/grpc doc/connection-backoff.md, shortened. */
+/**
+ * Pause before the first new attempt; it grows up to the maximum. Source: grpc/grpc doc/connection-backoff.md,
+ * shortened.
+ */
 const backoffMs = 100;
 const backoffMaxMs = 5_000;
 const backoffFactor = 1.6;

@@ -31,7 +31,9 @@ export interface Config {
   readonly maxSizePerMessage: number;
   /** Encoded bytes of committed entries handed out and not yet applied; 0 or absent: `maxSizePerMessage`. */
   readonly maxCommittedSizePerReady?: number;
-  /** Payload bytes of entries proposed and not yet committed, above which proposals are dropped; 0 or absent: no limit. */
+  /**
+   * Payload bytes of entries proposed and not yet committed, above which proposals are dropped; 0 or absent: no limit.
+   */
   readonly maxUncommittedEntriesSize?: number;
   /** Append messages in flight to one follower; at least 1. */
   readonly maxInflightMessages: number;

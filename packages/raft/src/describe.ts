@@ -162,7 +162,9 @@ export function describeEntries(entries: readonly Entry[]): string {
   return entries.map((entry) => `${describeEntry(entry)}\n`).join("");
 }
 
-/** E.g. `1->2 MsgApp Term:1 Log:1/3 Commit:3 Entries:[1/4 EntryNormal "x"]`; `indent` goes before continuation lines. */
+/**
+ * E.g. `1->2 MsgApp Term:1 Log:1/3 Commit:3 Entries:[1/4 EntryNormal "x"]`; `indent` goes before continuation lines.
+ */
 export function describeMessage(message: Message, indent = ""): string {
   let text =
     `${describeTarget(message.from)}->${describeTarget(message.to)} ${describeMessageType(message.type)} ` +

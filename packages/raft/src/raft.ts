@@ -386,7 +386,9 @@ export class Raft {
 
   // ---- Steps ------------------------------------------------------------------------------------------------------
 
-  /** Takes any message, local ones included. A refused message may have changed the term and the leader, nothing else. */
+  /**
+   * Takes any message, local ones included. A refused message may have changed the term and the leader, nothing else.
+   */
   step(message: Message): Refusal | undefined {
     if (message.term > this.term) {
       if (!this.#meetHigherTerm(message)) return undefined;

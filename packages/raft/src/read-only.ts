@@ -43,7 +43,9 @@ export class ReadOnly {
     return position <= this.#confirmed + this.#pending.length ? position : undefined;
   }
 
-  /** Notes that `id` has seen this leader after the read at `position`, and returns the reads that are confirmed now. */
+  /**
+   * Notes that `id` has seen this leader after the read at `position`, and returns the reads that are confirmed now.
+   */
   acknowledge(id: NodeId, position: number, tracker: ProgressTracker): PendingRead[] {
     this.#acknowledged.set(id, Math.max(position, this.#acknowledged.get(id) ?? 0));
     const confirmed = tracker.quorumIndex(this.#acknowledged);

@@ -58,7 +58,9 @@ export interface StartOptions {
   readonly onFailure?: (error: Error) => void;
 }
 
-/** Milliseconds a request may take, and calls may go on after a stop was asked for. Source: etcd config.go ReqTimeout. */
+/**
+ * Milliseconds a request may take, and calls may go on after a stop was asked for. Source: etcd config.go ReqTimeout.
+ */
 function requestTimeoutMs(config: MemberConfig): number {
   return 5000 + 2 * config.electionMs;
 }

@@ -68,7 +68,10 @@ export interface Disk {
   exists(path: string): Promise<boolean>;
   /** Permission bits of a path, e.g. 0o700. */
   mode(path: string): Promise<number>;
-  /** Creates the directory and its parents with mode 0700, durably: their names are synced, and those of the last two even if they existed. */
+  /**
+   * Creates the directory and its parents with mode 0700, durably: their names are synced, and those of the last two
+   * even if they existed.
+   */
   makeDirectory(path: string): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or a directory tree; missing is not an error. */

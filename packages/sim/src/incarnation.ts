@@ -1,6 +1,6 @@
 /**
- * One life of a simulated process. When it is killed, nothing it has begun has an effect any more: its timers do not fire,
- * its pending operations never settle, what it still writes or sends goes nowhere.
+ * One life of a simulated process. When it is killed, nothing it has begun has an effect any more: its timers do not
+ * fire, its pending operations never settle, what it still writes or sends goes nowhere.
  */
 
 import type { Life, Scheduled, World } from "./world.js";

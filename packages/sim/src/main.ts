@@ -153,7 +153,9 @@ async function runForParent(seed: number, overrides: Overrides): Promise<SeedRep
   };
 }
 
-/** Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all. */
+/**
+ * Prints the smallest run found and what happens in it; returns the exit code: 1 when the seed does not fail at all.
+ */
 async function shrinkAndPrint(seed: number, overrides: Overrides, runsMax: number): Promise<number> {
   const log = (line: string): void => console.log(`  ${line}`);
   const shrunk = await shrink(seed, overrides, { runsMax, log });

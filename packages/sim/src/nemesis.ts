@@ -1,4 +1,6 @@
-/** Injects the faults of a run and does what its operators do. Never more than the cluster must survive: see `quorum`. */
+/**
+ * Injects the faults of a run and does what its operators do. Never more than the cluster must survive: see `quorum`.
+ */
 
 import { cluster as clusterService, maintenance } from "@etcd-ts/api";
 import { RaftState } from "@etcd-ts/raft";
@@ -46,7 +48,9 @@ export class Nemesis {
   #joined = 0;
   /** A member change is under way. */
   #changing = false;
-  /** The last but one voter may be left without word of the last removal if a message is lost, so that it never leads. */
+  /**
+   * The last but one voter may be left without word of the last removal if a message is lost, so that it never leads.
+   */
   readonly #votersMin: number;
 
   constructor(cluster: Cluster, random: SimRandom, options: SimOptions, ports: NemesisPorts) {
@@ -242,8 +246,8 @@ export class Nemesis {
   }
 
   /**
-   * Runs `crash` now, or about the member's next step of some kind: few crashes would come while a write is on its way, or
-   * between a rename and the sync of its directory, and these are the ones that matter. Says when, in words.
+   * Runs `crash` now, or about the member's next step of some kind: few crashes would come while a write is on its way,
+   * or between a rename and the sync of its directory, and these are the ones that matter. Says when, in words.
    */
   #aim(node: Node, random: SimRandom, crash: () => void): string {
     const step = random.pick(crashMoments);

@@ -67,7 +67,8 @@ export interface SimOptions {
   readonly leases: boolean;
   /**
    * Whether clients revoke more often, and then ask any member to keep the lease alive all the same. Only where a
-   * leader is replaced when it is gone or paused: one that is cut off or slow renews it, as etcd's does, until it knows.
+   * leader is replaced when it is gone or paused: one that is cut off or slow renews it, as etcd's does, until it
+   * knows.
    */
   readonly renewsRevoked: boolean;
   /** Ranges that a transaction on two keys reads beside: with some, it is not applied at once. */
@@ -90,7 +91,9 @@ export interface SimOptions {
   readonly clientBufferBytes: number;
   /** Virtual milliseconds between operations, on average. */
   readonly operationIntervalMs: number;
-  /** Faults and operations that happen, by their names; undefined = all. For shrinking: the others stay as they were. */
+  /**
+   * Faults and operations that happen, by their names; undefined = all. For shrinking: the others stay as they were.
+   */
   readonly only: readonly string[] | undefined;
 }
 

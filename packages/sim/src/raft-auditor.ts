@@ -3,7 +3,8 @@
  *
  * - election safety: a term has one leader;
  * - log matching: the entry of an index and term is the same on every member that has it;
- * - state machine safety and leader completeness: the committed entry of an index is the same on every member, for ever;
+ * - state machine safety and leader completeness: the committed entry of an index is the same on every member, for
+ * ever;
  * - a member cuts off entries only where they conflict with others;
  * - an entry is committed only once a quorum of voters has it on disk;
  * - what a member had on disk it still has after it was restarted: entries, term and vote;
@@ -144,8 +145,8 @@ export class RaftAuditor {
   }
 
   /**
-   * A log becomes shorter only by a conflict, and then its new last entry is another than was at that index. One that is
-   * the same shows that entries were cut off which may have been acknowledged.
+   * A log becomes shorter only by a conflict, and then its new last entry is another than was at that index. One that
+   * is the same shows that entries were cut off which may have been acknowledged.
    */
   #observeEnd(node: Node, seen: Seen): void {
     const { log } = seen.running;

@@ -1,6 +1,6 @@
 /**
- * The network between simulated machines: requests and byte streams as the members' HTTP transport sees them. A link from
- * one machine to another can be slow or cut, each direction by itself.
+ * The network between simulated machines: requests and byte streams as the members' HTTP transport sees them. A link
+ * from one machine to another can be slow or cut, each direction by itself.
  *
  * Connections carry bytes in order and without gaps, as TCP does. What meets a cut link waits: it arrives when the link
  * is healed, unless the connection has ended by then. Requests each have a connection of their own, so that they may
@@ -44,7 +44,9 @@ const giveUpMs = 15_000;
 export class SimNetworkFabric {
   readonly world: World;
   readonly #random: SimRandom;
-  /** Nothing depends on probes of a peer's time: they draw apart, so that the rest of a run is what it is without them. */
+  /**
+   * Nothing depends on probes of a peer's time: they draw apart, so that the rest of a run is what it is without them.
+   */
   readonly #probes = new SimRandom(0, "probes");
   readonly #serving = new Map<string, Serving>();
   /** Links by `from>to`. */

@@ -1,9 +1,9 @@
 /**
- * Virtual time: one queue of events, ordered by time and then by the order in which they were made. Everything that happens
- * in a run is an event, so a run is decided by its seed.
+ * Virtual time: one queue of events, ordered by time and then by the order in which they were made. Everything that
+ * happens in a run is an event, so a run is decided by its seed.
  *
- * Code under test may await: all microtasks of an event run before the next event. They are FIFO in V8, and every timer and
- * completion they wait for is an event, so they replay too. A step is therefore a tick of Node's own, begun by the
+ * Code under test may await: all microtasks of an event run before the next event. They are FIFO in V8, and every timer
+ * and completion they wait for is an event, so they replay too. A step is therefore a tick of Node's own, begun by the
  * last microtask known at the end of the event: by the time the tick runs, the queue of microtasks is empty.
  */
 
@@ -35,8 +35,8 @@ class Event implements Scheduled {
 }
 
 /**
- * A busy run makes some 10 000 events in a virtual second. So many are members that answer each other without end, and a run
- * that would never be over.
+ * A busy run makes some 10 000 events in a virtual second. So many are members that answer each other without end, and
+ * a run that would never be over.
  */
 const eventsPerSecondMax = 200_000;
 
@@ -84,7 +84,9 @@ export class World {
     this.#trace = Math.imul(this.#trace ^ (fact | 0), 0x01000193) >>> 0;
   }
 
-  /** With a `life`, it is given `run` when the time has come: most events are of one, and a closure for each would cost. */
+  /**
+   * With a `life`, it is given `run` when the time has come: most events are of one, and a closure for each would cost.
+   */
   schedule(delayMs: number, run: () => void, life?: Life): Scheduled {
     const event = new Event(this.#now + Math.max(0, delayMs), this.#order++, run, life);
     this.#push(event);

@@ -14,7 +14,9 @@ import { RecordRows } from "./record-rows.js";
 import { SortedRows } from "./sorted-rows.js";
 
 export interface MemoryBackendOptions {
-  /** Operations after which a sealed entry is committed without being asked; Infinity = only when asked. Default 10 000. */
+  /**
+   * Operations after which a sealed entry is committed without being asked; Infinity = only when asked. Default 10 000.
+   */
   readonly commitOperations?: number;
   /** Called instead of committing when a commit is requested, so that a simulator can choose the moment. */
   readonly onCommitRequest?: () => void;

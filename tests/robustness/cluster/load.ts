@@ -1,6 +1,6 @@
 /**
- * Puts of keys that are each written once, on several members, and what must hold of them afterwards: every acknowledged
- * one is there at its revision, none twice, and a watch saw exactly what is stored.
+ * Puts of keys that are each written once, on several members, and what must hold of them afterwards: every
+ * acknowledged one is there at its revision, none twice, and a watch saw exactly what is stored.
  */
 
 import type { EtcdClient, Watcher } from "@etcd-ts/client";

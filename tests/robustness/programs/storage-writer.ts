@@ -3,9 +3,9 @@
  *
  *   node storage-writer.js DIRECTORY ENTRIES SEED
  *
- * Entry i has term 1 and data that only i determines; applying it writes one record and a row that counts entries. After
- * each durable step a line is appended to DIRECTORY/acks: `log N` when entries up to N are synced, `db N` when the
- * database has what they did. Started again, it goes on where the log ends.
+ * Entry i has term 1 and data that only i determines; applying it writes one record and a row that counts entries.
+ * After each durable step a line is appended to DIRECTORY/acks: `log N` when entries up to N are synced, `db N` when
+ * the database has what they did. Started again, it goes on where the log ends.
  */
 
 import { appendFileSync, openSync } from "node:fs";

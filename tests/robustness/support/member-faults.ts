@@ -72,7 +72,9 @@ async function bootAgain(member: Member): Promise<void> {
 /** Part of the cuts that fall into the member's first start. */
 const startShare = 0.2;
 
-/** Runs a member under load for a while, then boots what each of `count` power cuts during that time could have left. */
+/**
+ * Runs a member under load for a while, then boots what each of `count` power cuts during that time could have left.
+ */
 export async function cutMember(options: FaultOptions): Promise<void> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "etcd-ts-member-")));
   const watched = join(root, "data");

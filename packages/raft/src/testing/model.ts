@@ -560,7 +560,9 @@ class ModelGroup {
 
   // ---- Liveness -----------------------------------------------------------------------------------------------------
 
-  /** With a sound network and all nodes up, the group must elect a leader, and commit and apply a new entry everywhere. */
+  /**
+   * With a sound network and all nodes up, the group must elect a leader, and commit and apply a new entry everywhere.
+   */
   #converge(): void {
     this.#cut.clear();
     let goal: number | undefined;

@@ -1,4 +1,7 @@
-/** Golden scripts of quorum arithmetic: `committed cfg=(1,2,3) [cfgj=(..)|cfgj=zero] idx=(10,_,5)` and `vote … votes=(y,n,_)`. */
+/**
+ * Golden scripts of quorum arithmetic: `committed cfg=(1,2,3) [cfgj=(..)|cfgj=zero] idx=(10,_,5)` and `vote …
+ * votes=(y,n,_)`.
+ */
 
 import { jointIndex, jointVote, majorityIndex, majorityVote } from "../quorum.js";
 import { sortIds } from "../tracker.js";

@@ -57,7 +57,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 test("memory that a commit has left is used again, and nothing that is read or written lies in it", async () => {
   const { database, backend } = start();
   const valueBytes = 300_000;
-  const valueOf = (main: number): Uint8Array => new Uint8Array(valueBytes).fill(main);
+  const valueAt = (main: number): Uint8Array => new Uint8Array(valueBytes).fill(main);
   /** Comparing megabytes one byte after the other takes too long. */
   const expectValue = (value: Uint8Array | undefined, main: number): void => {
     expect([value?.length, value?.[0], value?.[valueBytes / 2], value?.[valueBytes - 1]]).toEqual([
@@ -72,11 +72,11 @@ test("memory that a commit has left is used again, and nothing that is read or w
   let main = 1;
   for (let round = 1; round <= 4; round++) {
     const firstOfRound = main + 1;
-    for (let i = 0; i < recordsPerRound; i++) backend.putRecord(++main, 0, false, valueOf(main));
+    for (let i = 0; i < recordsPerRound; i++) backend.putRecord(++main, 0, false, valueAt(main));
     backend.sealEntry(round, 1);
     // What is written while the commit is under way lies elsewhere.
     backend.requestCommit();
-    for (let i = 0; i < recordsPerRound; i++) backend.putRecord(++main, 0, false, valueOf(main));
+    for (let i = 0; i < recordsPerRound; i++) backend.putRecord(++main, 0, false, valueAt(main));
     for (let at = firstOfRound; at <= main; at++) expectValue(backend.getRecord(at, 0), at);
     database.settle();
     await turn();

@@ -64,7 +64,9 @@ export class BufferedBackend implements Backend {
   /** What the commit under way will make durable, unless it was begun within an entry. */
   #committing: Generation | undefined;
   #isCommitting = false;
-  /** Index and term of the last sealed entry. The rows of `meta` are written when they are read; a commit has its own. */
+  /**
+   * Index and term of the last sealed entry. The rows of `meta` are written when they are read; a commit has its own.
+   */
   #sealedIndex = 0;
   #sealedTerm = 0;
   #storedIndex = 0;

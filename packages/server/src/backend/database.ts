@@ -58,7 +58,9 @@ export interface Database {
   get(table: number, key: Uint8Array): Uint8Array | undefined;
   /** Rows with lo ≤ key < hi in byte order; `hi` undefined means no bound. */
   scan(table: number, lo: Uint8Array, hi: Uint8Array | undefined, visit: DatabaseRowVisitor): void;
-  /** Carries out a batch in one transaction; resolves once it is durable. One at a time. Reads see it after `refresh`. */
+  /**
+   * Carries out a batch in one transaction; resolves once it is durable. One at a time. Reads see it after `refresh`.
+   */
   commit(batch: Batch): Promise<DatabaseSize>;
   /** Moves reads to the last commit. */
   refresh(): void;

@@ -19,7 +19,9 @@ export interface ReceivedDatabase {
   readonly index: number;
 }
 
-/** The live database's directory, below `member`; undefined when there is none yet. Throws when CURRENT is unreadable. */
+/**
+ * The live database's directory, below `member`; undefined when there is none yet. Throws when CURRENT is unreadable.
+ */
 export async function currentDatabase(disk: Disk, member: string): Promise<string | undefined> {
   const bytes = await disk.readFile(`${member}/${currentName}`);
   if (bytes === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Large buffers that are used again. Each new one is memory that the kernel clears, and that V8 counts: after 64 MB or so of
- * them it marks its whole heap to find those that are free.
+ * Large buffers that are used again. Each new one is memory that the kernel clears, and that V8 counts: after 64 MB or
+ * so of them it marks its whole heap to find those that are free.
  */
 export class Spares<Item> {
   readonly #items: Item[] = [];

@@ -53,7 +53,10 @@ export function loadConfig(input: LoadInput): LoadResult {
   }
 }
 
-/** The configuration file that a start would read; empty when there is none. Whoever starts without needs no parser of it. */
+/**
+ * The configuration file that a start would read; empty when there is none. Whoever starts without needs no parser of
+ * it.
+ */
 export function configFilePath({ argv, environment }: Pick<LoadInput, "argv" | "environment">): string {
   const commandLine = parseCommandLine(argv);
   return commandLine.kind === "values" ? filePath(commandLine.values, environment) : "";

@@ -38,7 +38,9 @@ export async function difference(
   return at < 0 ? undefined : `resolved urls: ${JSON.stringify(a[at])} != ${JSON.stringify(b[at])}`;
 }
 
-/** Address and port of a URL, as text; unix sockets and localhost are not looked up. Rejects when the name is unknown. */
+/**
+ * Address and port of a URL, as text; unix sockets and localhost are not looked up. Rejects when the name is unknown.
+ */
 export async function resolvedAddress(dns: Env["dns"], { host, port }: MemberUrl): Promise<string> {
   const address = isIpAddress(host) ? host : (await dns.addresses(host))[0];
   if (address === undefined) throw new Error(`lookup ${host}: no such host`);

@@ -1,4 +1,6 @@
-/** The header of every answer: this member's ids and, between them, the revision and the term of what it has applied. */
+/**
+ * The header of every answer: this member's ids and, between them, the revision and the term of what it has applied.
+ */
 
 import { messageBytes } from "@etcd-ts/api";
 import { encodeResponseHeader, type ResponseHeaderInit, sizeResponseHeader } from "@etcd-ts/api/etcdserverpb";

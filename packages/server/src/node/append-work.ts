@@ -1,6 +1,6 @@
 /**
- * What raft wants persisted, joined into writes: as many of the waiting appends as fit into one, so that one sync serves
- * all of them, and no more, so that no write keeps the disk, and who waits for the first of them, for long.
+ * What raft wants persisted, joined into writes: as many of the waiting appends as fit into one, so that one sync
+ * serves all of them, and no more, so that no write keeps the disk, and who waits for the first of them, for long.
  */
 
 import { type Entry, type HardState, type Message, none, type Snapshot } from "@etcd-ts/raft";
@@ -69,9 +69,9 @@ function replaceFrom(entries: Entry[], later: readonly Entry[]): void {
 }
 
 /**
- * The writes that make `work` durable, in order: each of at most `writeBytesMax` or of one larger entry. A crash between
- * them must leave what one write that a crash tore may leave: the term is there with the first of its entries, and no
- * commit index before the entries it covers.
+ * The writes that make `work` durable, in order: each of at most `writeBytesMax` or of one larger entry. A crash
+ * between them must leave what one write that a crash tore may leave: the term is there with the first of its entries,
+ * and no commit index before the entries it covers.
  */
 export function writesOf({ hardState, entries }: AppendWork): readonly Pick<AppendWork, "hardState" | "entries">[] {
   const cuts: number[] = [];

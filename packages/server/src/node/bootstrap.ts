@@ -1,6 +1,6 @@
 /**
- * From a configuration and what is on disk to a member that can be started: the data directory is locked, the database and
- * the log are opened (or made), the state is restored, and raft is given both.
+ * From a configuration and what is on disk to a member that can be started: the data directory is locked, the database
+ * and the log are opened (or made), the state is restored, and raft is given both.
  *
  * Source: etcd server/etcdserver/bootstrap.go.
  */
@@ -347,8 +347,8 @@ async function reopenLog(
 }
 
 /**
- * A log whose first save a crash cut short: without its hard state nothing of it was ever said to anybody, so the member
- * begins as if it had none; what entries are there will be written over.
+ * A log whose first save a crash cut short: without its hard state nothing of it was ever said to anybody, so the
+ * member begins as if it had none; what entries are there will be written over.
  */
 async function beginAgain(
   env: Env,

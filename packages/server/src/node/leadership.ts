@@ -43,7 +43,9 @@ export class Leadership {
   #softState: SoftState = { lead: 0n, raftState: 0 };
   /** When this member last became leader. */
   #ledSince: number | undefined;
-  /** Ticks that came late, and how many of them had come when a quorum was asked that confirmed that this member leads. */
+  /**
+   * Ticks that came late, and how many of them had come when a quorum was asked that confirmed that this member leads.
+   */
   #lateTicks = 0;
   #confirmedLateTicks = 0;
 
@@ -98,7 +100,9 @@ export class Leadership {
     loop.transferLeader(to);
   }
 
-  /** A leader that stops hands over to the voter connected longest, so that the others need not wait for an election. */
+  /**
+   * A leader that stops hands over to the voter connected longest, so that the others need not wait for an election.
+   */
   async transferBeforeStop(): Promise<void> {
     const { memberId, logger, membership } = this.#ports;
     if (!this.isLeader) return;
@@ -183,7 +187,10 @@ export class Leadership {
     return idleMs >= 3 * this.#ports.heartbeatMs;
   }
 
-  /** Why a proposal made at `startedAt` has no result yet. Source: etcd server/etcdserver/v3_server.go parseProposeCtxErr. */
+  /**
+   * Why a proposal made at `startedAt` has no result yet. Source: etcd server/etcdserver/v3_server.go
+   * parseProposeCtxErr.
+   */
   timeoutReason(startedAt: number): Refusal {
     const led = this.#ledSince;
     if (led !== undefined && startedAt > led - 2 * this.#ports.electionTimeoutMs && startedAt < led)

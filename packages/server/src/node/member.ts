@@ -526,8 +526,8 @@ export class Member {
   }
 
   /**
-   * Gives the database's free pages back to the disk while it serves. Resolves when that is done, or with the reason why
-   * it was not, and then everything is as before.
+   * Gives the database's free pages back to the disk while it serves. Resolves when that is done, or with the reason
+   * why it was not, and then everything is as before.
    */
   defragment(): Promise<Refusal | undefined> {
     return this.#installer.isReplacing ? Promise.resolve(snapshotComes) : defragment(this.#live, this.#parts);
@@ -603,8 +603,8 @@ export class Member {
   }
 
   /**
-   * A new leader takes none before it has applied what came before its term: raft puts an empty entry in place of it, and
-   * its client would wait in vain.
+   * A new leader takes none before it has applied what came before its term: raft puts an empty entry in place of it,
+   * and its client would wait in vain.
    */
   get #takesConfChanges(): boolean {
     const { softState, hardState } = this.#parts.raft.basicStatus();

@@ -1,5 +1,6 @@
 /**
- * What clients ask to be written, on its way to the log and back: an id, the entry's bytes, and who waits for the result.
+ * What clients ask to be written, on its way to the log and back: an id, the entry's bytes, and who waits for the
+ * result.
  *
  * There is a limit on how many wait, and on how far apply may be behind what is committed; beyond either a proposal is
  * refused at once. One that has no result in time fails: with the client's deadline if raft has not seen it, else with

@@ -1,13 +1,13 @@
 /**
- * The node loop: the only caller of this member's `RawNode`. It gathers what arrived during a loop turn, lets raft decide
- * on all of it at once, and carries out what raft returns: messages to peers at once, log writes through the WAL, committed
- * entries to the applier.
+ * The node loop: the only caller of this member's `RawNode`. It gathers what arrived during a loop turn, lets raft
+ * decide on all of it at once, and carries out what raft returns: messages to peers at once, log writes through the
+ * WAL, committed entries to the applier.
  *
  * Raft runs with asynchronous storage writes: what must be durable before it is said (votes, append answers, this
  * member's own acknowledgement) travels as the `responses` of a write and is delivered when that write is synced, while
  * heartbeats and appends to followers go out meanwhile. One write is under way at a time; what comes in during it
- * becomes the next one, up to a limit. So a slow disk makes batches larger and never delays a tick; what happens when it
- * hangs is told in disk-stall.ts.
+ * becomes the next one, up to a limit. So a slow disk makes batches larger and never delays a tick; what happens when
+ * it hangs is told in disk-stall.ts.
  *
  * Nothing here decides; order is what it guarantees:
  * 1. a batch's entries are in the WAL, synced, and in `log` before its responses are delivered;
@@ -52,8 +52,8 @@ export interface DurableLog {
 /** The write-ahead log. */
 export interface LogWriter {
   /**
-   * Persists entries, then the hard state; resolves when what needs it is synced, to false when nothing did. Rejects once,
-   * for good.
+   * Persists entries, then the hard state; resolves when what needs it is synced, to false when nothing did. Rejects
+   * once, for good.
    */
   save(hardState: HardState | undefined, entries: readonly Entry[]): Promise<boolean>;
   /** Whether `saveNow` may be called. */
@@ -80,7 +80,9 @@ export interface RaftLoopEvents {
   beforeTurn(): number;
   /** After them: what the turn made ready for clients leaves now. */
   afterTurn(): void;
-  /** The turn is about to be held up by the disk: what is ready for clients, reads above all, should not wait for it. */
+  /**
+   * The turn is about to be held up by the disk: what is ready for clients, reads above all, should not wait for it.
+   */
   beforeBlocking(): void;
 }
 
@@ -167,7 +169,9 @@ export class RaftLoop {
     this.poke();
   }
 
-  /** Hands raft a snapshot of the leader whose database is here; true when raft takes it, and will have it installed. */
+  /**
+   * Hands raft a snapshot of the leader whose database is here; true when raft takes it, and will have it installed.
+   */
   offerSnapshot(message: Message): boolean {
     assert(!this.#raft.hasPendingSnapshot, "one snapshot at a time");
     this.step(message);
@@ -180,8 +184,9 @@ export class RaftLoop {
   }
 
   /**
-   * Hands an entry's data to raft as soon as a leader is known; `proposalDropped` is called with the key when raft refuses
-   * it. The data must not change afterwards. The caller bounds how many it has under way, and withdraws what it gives up.
+   * Hands an entry's data to raft as soon as a leader is known; `proposalDropped` is called with the key when raft
+   * refuses it. The data must not change afterwards. The caller bounds how many it has under way, and withdraws what it
+   * gives up.
    */
   propose(data: Uint8Array, key: number): void {
     this.#proposals.push({ data, key });

@@ -2,10 +2,10 @@
  * Linearizable reads: batches readers and confirms, by a round of raft's ReadIndex, that what this member will have
  * applied when it answers includes everything that was acknowledged before the read began.
  *
- * A reader joins the batch that has not been asked for yet; a batch is asked for once the one before it was confirmed or
- * failed, so that a confirmation never covers a reader who came after its request. Each request carries a fresh id, and
- * only an answer to an id of the running round counts: an old answer may be older than the readers (etcd issue 20418).
- * A change of leader always wins over a confirmation that arrives together with it.
+ * A reader joins the batch that has not been asked for yet; a batch is asked for once the one before it was confirmed
+ * or failed, so that a confirmation never covers a reader who came after its request. Each request carries a fresh id,
+ * and only an answer to an id of the running round counts: an old answer may be older than the readers (etcd issue
+ * 20418). A change of leader always wins over a confirmation that arrives together with it.
  *
  * Source: etcd server/etcdserver/v3_server.go linearizableReadLoop.
  */

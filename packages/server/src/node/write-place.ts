@@ -1,10 +1,10 @@
 /**
  * Where a log write is done while this member is the only voter: in the loop, or on another thread.
  *
- * In the loop a write saves the way to another thread and back; but while it lasts, nothing is read from clients. So it is
- * done there while the disk is fast, or the way takes longer than the disk does, as it may on a busy machine; and for the
- * few entries of clients who wait for each other anyway. Unless so many reads are served beside the writes that together
- * they would wait for longer than the way takes.
+ * In the loop a write saves the way to another thread and back; but while it lasts, nothing is read from clients. So it
+ * is done there while the disk is fast, or the way takes longer than the disk does, as it may on a busy machine; and
+ * for the few entries of clients who wait for each other anyway. Unless so many reads are served beside the writes that
+ * together they would wait for longer than the way takes.
  *
  * What the disk alone takes is seen in the loop only: now and then a write is done there that otherwise would not be.
  */

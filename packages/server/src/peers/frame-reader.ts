@@ -46,7 +46,10 @@ export class FrameReader {
     return joined;
   }
 
-  /** What `decode` makes of the next `length` bytes, consumed; undefined when they have not all arrived. No view is made. */
+  /**
+   * What `decode` makes of the next `length` bytes, consumed; undefined when they have not all arrived. No view is
+   * made.
+   */
   decode<T>(length: number, decode: (bytes: Uint8Array, start: number, end: number) => T): T | undefined {
     const first = this.#chunks[0];
     const start = this.#offset;

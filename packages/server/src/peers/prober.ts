@@ -1,6 +1,6 @@
 /**
- * Asks a peer for its time every four seconds, for the round trip and for clocks that drift apart. Nothing depends on the
- * answer: it is there for logs and metrics.
+ * Asks a peer for its time every four seconds, for the round trip and for clocks that drift apart. Nothing depends on
+ * the answer: it is there for logs and metrics.
  *
  * Every round trip is observed, where etcd observes a smoothed one every 30 s: a histogram of them should hold them.
  *

@@ -1,4 +1,6 @@
-/** Asks the leader's peer port to promote a learner. Source: etcd server/etcdserver/cluster_util.go promoteMemberHTTP. */
+/**
+ * Asks the leader's peer port to promote a learner. Source: etcd server/etcdserver/cluster_util.go promoteMemberHTTP.
+ */
 
 import type { Refusal } from "../node/refusal.js";
 import { askLeader, type LeaderLookup } from "./leader-requests.js";

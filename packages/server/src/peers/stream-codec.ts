@@ -1,6 +1,6 @@
 /**
- * The two encodings of raft messages on a peer stream: `message` (everything but appends) and `msgapp v2` (appends, with
- * the common case of "the next entries of this term" cut down to the entries).
+ * The two encodings of raft messages on a peer stream: `message` (everything but appends) and `msgapp v2` (appends,
+ * with the common case of "the next entries of this term" cut down to the entries).
  *
  * Encoders return the bytes to write; decoders are fed chunks and call back once per message. A decoder throws
  * `StreamFormatError` on input that no correct peer sends; the stream must then be closed.

@@ -2,8 +2,8 @@
  * The database port over LMDB. Reads are made here, on the loop, from one read transaction; a worker thread carries out
  * batches, each in one `transactionSync` with default flags, which alone returns only when the transaction is on disk.
  *
- * lmdb-js keeps the read transaction until a timer turn; `refresh` resets it, so that what was just committed is seen. No
- * iterator outlives `scan`, as an open one would keep its own.
+ * lmdb-js keeps the read transaction until a timer turn; `refresh` resets it, so that what was just committed is seen.
+ * No iterator outlives `scan`, as an open one would keep its own.
  */
 
 import { existsSync } from "node:fs";
@@ -30,7 +30,9 @@ const keySizeMax = 1978;
 /** Address space only: the file grows with its data. */
 const mapSizeBytes = 2 ** 40;
 const maxDbs = 16;
-/** For what the estimate of a commit does not know: branch pages, the list of free ones, what others write meanwhile. */
+/**
+ * For what the estimate of a commit does not know: branch pages, the list of free ones, what others write meanwhile.
+ */
 const freeBytesMin = 4 << 20;
 /** Buffers that go to the worker and come back, and how many are kept. */
 const spareBytes = 1 << 20;
@@ -270,9 +272,9 @@ class LmdbDatabase implements Database {
 }
 
 /**
- * A worker that is stopped while lmdb-js throws or calls back aborts the whole process, which then ends with the wrong code
- * and a native stack behind the reason for its end. So `process.exit` waits until the worker is out of there, and the
- * worker stays out: the first number of a gate is 1 while it is in, the second once it must not go in any more.
+ * A worker that is stopped while lmdb-js throws or calls back aborts the whole process, which then ends with the wrong
+ * code and a native stack behind the reason for its end. So `process.exit` waits until the worker is out of there, and
+ * the worker stays out: the first number of a gate is 1 while it is in, the second once it must not go in any more.
  */
 const gates = new Set<Int32Array>();
 /** A disk that hangs holds the end of the process up no longer. */
@@ -324,7 +326,9 @@ function databaseSize(tables: readonly TableStats[]): DatabaseSize {
   return { sizeBytes: (first.lastPageNumber + 1) * first.pageSize, sizeInUseBytes: used * first.pageSize };
 }
 
-/** The first `length` bytes, whatever the length the array claims to have; not a Buffer, whose `slice` does not copy. */
+/**
+ * The first `length` bytes, whatever the length the array claims to have; not a Buffer, whose `slice` does not copy.
+ */
 function view(bytes: Uint8Array, length: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset, length);
 }
@@ -390,8 +394,8 @@ function runCommitWorker(): void {
   const { statfsSync } = process.getBuiltinModule("node:fs");
   /**
    * lmdb-js may abort the process when a full disk refuses a page, so a commit that might not fit is not begun. What is
-   * new takes twice its bytes at most, in pages half full; besides, each operation changes a page that is there already,
-   * which is written elsewhere, and for all of them together those are the whole file at most.
+   * new takes twice its bytes at most, in pages half full; besides, each operation changes a page that is there
+   * already, which is written elsewhere, and for all of them together those are the whole file at most.
    */
   const checkSpace = (batch: readonly Uint8Array[], fileBytes: number, pageSize: number): void => {
     let bytes = 0;

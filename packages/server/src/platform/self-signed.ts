@@ -10,7 +10,9 @@ import { issueCertificate } from "./issue-certificate.js";
 const yearMs = 365 * 24 * 60 * 60 * 1000;
 const ownerOnly = 0o700;
 
-/** The configuration with certificates wherever they are to be made here. Source: etcd embed/config.go, ClientSelfCert. */
+/**
+ * The configuration with certificates wherever they are to be made here. Source: etcd embed/config.go, ClientSelfCert.
+ */
 export function withSelfSigned(config: MemberConfig, logger: Logger): MemberConfig {
   const files = (role: "client" | "peer", given: TlsFiles, urls: readonly MemberUrl[]): TlsFiles => {
     if (!given.autoTls) return given;

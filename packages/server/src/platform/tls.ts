@@ -36,7 +36,9 @@ function verifiesClients(files: TlsFiles): boolean {
   return files.clientCertAuth || files.trustedCaFile !== "";
 }
 
-/** Throws when a file cannot be read or is no certificate. Needs the guard: it lets every client finish its handshake. */
+/**
+ * Throws when a file cannot be read or is no certificate. Needs the guard: it lets every client finish its handshake.
+ */
 export function serverTls(files: TlsFiles, config: MemberConfig): TlsOptions {
   return { ...contextOptions(files, config), requestCert: verifiesClients(files), rejectUnauthorized: false };
 }

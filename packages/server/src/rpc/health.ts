@@ -1,4 +1,6 @@
-/** grpc.health.v1: the service "" is serving while the member accepts calls. Source: grpc/grpc doc/health-checking.md. */
+/**
+ * grpc.health.v1: the service "" is serving while the member accepts calls. Source: grpc/grpc doc/health-checking.md.
+ */
 
 import { health } from "@etcd-ts/api";
 import { type ServerCall, type ServiceTable, StatusCode } from "@etcd-ts/grpc";

@@ -61,7 +61,9 @@ export function leaseServices(member: Member): ServiceTable {
   ]);
 }
 
-/** Each request has one answer, in order; an unknown lease is answered with TTL 0, any other failure ends the stream. */
+/**
+ * Each request has one answer, in order; an unknown lease is answered with TTL 0, any other failure ends the stream.
+ */
 function keepAlive(member: Member, call: ServerCall): StreamReceiver {
   let pending = 0;
   let halfClosed = false;

@@ -1,4 +1,6 @@
-/** Answers with the result of a range, deletion or transaction. What is large in it is handed on in pieces, not copied. */
+/**
+ * Answers with the result of a range, deletion or transaction. What is large in it is handed on in pieces, not copied.
+ */
 
 import type { ServerCall } from "@etcd-ts/grpc";
 import { type OpResult, Splices, sizeInPieces } from "@etcd-ts/store";

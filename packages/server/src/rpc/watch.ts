@@ -1,4 +1,7 @@
-/** etcdserverpb.Watch: moves bytes between a call and its watch stream. Source: etcd server/etcdserver/api/v3rpc/watch.go. */
+/**
+ * etcdserverpb.Watch: moves bytes between a call and its watch stream. Source: etcd
+ * server/etcdserver/api/v3rpc/watch.go.
+ */
 
 import { limits, watch } from "@etcd-ts/api";
 import type { ServerCall, ServiceTable, StreamReceiver } from "@etcd-ts/grpc";

@@ -1,6 +1,6 @@
 /**
- * Gives the database's free pages back to the disk: builds a copy beside the live database while that serves, and moves to
- * it. A crash at any moment leaves one of two databases that CURRENT names, both whole; boot removes the other.
+ * Gives the database's free pages back to the disk: builds a copy beside the live database while that serves, and moves
+ * to it. A crash at any moment leaves one of two databases that CURRENT names, both whole; boot removes the other.
  *
  * Source: etcd server/storage/backend/backend.go defrag (which stops the world instead).
  */

@@ -23,7 +23,9 @@ export interface GoDirectory {
   readonly database: Database;
 }
 
-/** Does nothing where Go etcd has left no database. Rejects with `ImageFormatError`, `BootstrapError` or `DiskError`. */
+/**
+ * Does nothing where Go etcd has left no database. Rejects with `ImageFormatError`, `BootstrapError` or `DiskError`.
+ */
 export async function importGoDatabase(env: Env, directory: GoDirectory): Promise<void> {
   const { memberDirectory, walDirectory, database } = directory;
   const { disk, logger } = env;

@@ -1,6 +1,6 @@
 /**
- * Databases that other members send to this one: saved, checked and built beside the live database while that serves, then
- * put in its place when raft says so.
+ * Databases that other members send to this one: saved, checked and built beside the live database while that serves,
+ * then put in its place when raft says so.
  *
  * A crash at any moment leaves one of two states, and boot tells them apart: the log's last mark is the received
  * database's index, then that one is complete and goes on; or it is not, and the received one is thrown away. So the
@@ -65,9 +65,9 @@ export class ReceivedSnapshots {
   }
 
   /**
-   * Takes an image that stands at a raft index. When its database is complete and durable, `offer` tells raft, and whether
-   * raft wants it; if not, it is removed again. Rejects with `SnapshotRefusedError`, `ImageFormatError`, `DiskError` or what
-   * ended the body; nothing is left on disk then.
+   * Takes an image that stands at a raft index. When its database is complete and durable, `offer` tells raft, and
+   * whether raft wants it; if not, it is removed again. Rejects with `SnapshotRefusedError`, `ImageFormatError`,
+   * `DiskError` or what ended the body; nothing is left on disk then.
    */
   async receive(body: AsyncIterable<Uint8Array>, index: number, offer: () => boolean): Promise<void> {
     if (this.#stopped) throw new SnapshotRefusedError("the member is stopped");

@@ -1,6 +1,6 @@
 /**
- * Makes the data directory of a member of a new cluster from a saved snapshot: its keys, leases, alarms, users and roles,
- * with the members of the new cluster in place of the old ones and a log that begins with them.
+ * Makes the data directory of a member of a new cluster from a saved snapshot: its keys, leases, alarms, users and
+ * roles, with the members of the new cluster in place of the old ones and a log that begins with them.
  *
  * Source: etcd etcdutl/snapshot/v3_snapshot.go Restore.
  */

@@ -121,7 +121,9 @@ function contextTag(number: number): number {
   return 0xa0 | number;
 }
 
-/** Milliseconds since the Unix epoch: two digits of the year until 2049, four from then on. Source: RFC 5280 §4.1.2.5. */
+/**
+ * Milliseconds since the Unix epoch: two digits of the year until 2049, four from then on. Source: RFC 5280 §4.1.2.5.
+ */
 export function derTime(ms: number): Uint8Array {
   const digits = new Date(ms).toISOString().replace(/[-:T]|\.\d+/g, "");
   const isUtcTime = Number(digits.slice(0, 4)) < 2050;

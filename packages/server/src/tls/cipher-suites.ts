@@ -3,7 +3,9 @@
 /** Those of TLS 1.3. Naming them changes nothing: Go and so etcd always offers all three. */
 const tls13: readonly string[] = ["TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256", "TLS_AES_128_GCM_SHA256"];
 
-/** Go's name → OpenSSL's. Those without are not in OpenSSL as Node builds it. Source: Go crypto/tls/cipher_suites.go. */
+/**
+ * Go's name → OpenSSL's. Those without are not in OpenSSL as Node builds it. Source: Go crypto/tls/cipher_suites.go.
+ */
 const tls12: ReadonlyMap<string, string | undefined> = new Map([
   ["TLS_RSA_WITH_AES_128_CBC_SHA", "AES128-SHA"],
   ["TLS_RSA_WITH_AES_256_CBC_SHA", "AES256-SHA"],

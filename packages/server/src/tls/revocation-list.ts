@@ -1,4 +1,6 @@
-/** Certificate revocation lists, of which only the serial numbers count, as in etcd: issuer and dates are not looked at. */
+/**
+ * Certificate revocation lists, of which only the serial numbers count, as in etcd: issuer and dates are not looked at.
+ */
 
 import { DerReader, derTag, withoutLeadingZeros } from "./der.js";
 

@@ -251,7 +251,10 @@ test("what a failed sync left in the page cache is written anew at each start un
     await second.close();
   }));
 
-/** An environment whose writes reach the page cache; `synced` is told of each one's offset, and throws if its sync fails. */
+/**
+ * An environment whose writes reach the page cache; `synced` is told of each one's offset, and throws if its sync
+ * fails.
+ */
 function withSyncs(synced: (offset: number) => void): WalEnv {
   const env = testEnv();
   const watched = (file: DiskFile): DiskFile =>

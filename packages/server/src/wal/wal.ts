@@ -127,8 +127,8 @@ export class Wal {
   }
 
   /**
-   * Creates a log with nothing in it but `metadata`. It is built beside the directory and renamed, so that a crash leaves
-   * either a whole one or none.
+   * Creates a log with nothing in it but `metadata`. It is built beside the directory and renamed, so that a crash
+   * leaves either a whole one or none.
    */
   static async create(env: WalEnv, directory: string, metadata: Uint8Array, options: WalOptions = {}): Promise<Wal> {
     const { disk, digest } = env;
@@ -261,8 +261,9 @@ export class Wal {
   }
 
   /**
-   * Marks the state that another member sent: the log begins anew behind it, and entries of this log that reach beyond it
-   * are not of its history. The mark counts once a hard state that covers it is saved; nothing else may be saved before.
+   * Marks the state that another member sent: the log begins anew behind it, and entries of this log that reach beyond
+   * it are not of its history. The mark counts once a hard state that covers it is saved; nothing else may be saved
+   * before.
    */
   async saveReceivedSnapshot(mark: SnapshotMark & { readonly confState: ConfState }): Promise<void> {
     this.#check();
@@ -276,8 +277,8 @@ export class Wal {
   }
 
   /**
-   * Gives up the segments that hold nothing behind `index`, which must not be above the backend's durable index: they may
-   * then be purged.
+   * Gives up the segments that hold nothing behind `index`, which must not be above the backend's durable index: they
+   * may then be purged.
    */
   async releaseTo(index: number): Promise<void> {
     const names = [...this.#older.map((segment) => segment.name), this.#segment.name];
@@ -286,7 +287,10 @@ export class Wal {
     for (const segment of this.#older.splice(0, Math.min(keepFrom, this.#older.length))) await segment.lock.release();
   }
 
-  /** Deletes the oldest segments beyond `segmentsMax`, up to the first that is still held; returns how many. 0 = keep all. */
+  /**
+   * Deletes the oldest segments beyond `segmentsMax`, up to the first that is still held; returns how many. 0 = keep
+   * all.
+   */
   async purge(segmentsMax: number): Promise<number> {
     if (segmentsMax === 0) return 0;
     const segments = await listSegments(this.#disk, this.#directory);
@@ -325,7 +329,8 @@ export class Wal {
     const known = this.#hardState;
     const given = hardState === undefined || isEmptyHardState(hardState) ? known : hardState;
     const state = given.commit < known.commit ? { ...given, commit: known.commit } : given;
-    // A received state is acknowledged once this has returned, and its mark counts only under a commit index that covers it.
+    // A received state is acknowledged once this has returned, and its mark counts only under a commit index that
+    // covers it.
     const coversReceived = known.commit < this.#receivedIndex && state.commit >= this.#receivedIndex;
     const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote || coversReceived;
     if (needsSync) {
@@ -467,8 +472,8 @@ async function keepBroken(env: WalEnv, path: string, offset: number): Promise<vo
 }
 
 /**
- * Cuts the last segment behind its last record and writes its last batch anew, so that what was read is also on the disk;
- * returns where the log ends then. A log whose batches are not marked gets a mark.
+ * Cuts the last segment behind its last record and writes its last batch anew, so that what was read is also on the
+ * disk; returns where the log ends then. A log whose batches are not marked gets a mark.
  */
 async function rewriteTail(env: WalEnv, directory: string, contents: LogContents): Promise<number> {
   const { end } = contents;

@@ -9,8 +9,8 @@ function listOf(lessor: Lessor): bigint[] {
 }
 
 /**
- * The model: leases in a plain list, looked through from end to end, with the rules written down once more. The clock is
- * a number the commands move.
+ * The model: leases in a plain list, looked through from end to end, with the rules written down once more. The clock
+ * is a number the commands move.
  */
 interface ModelLease {
   readonly id: bigint;

@@ -1,14 +1,14 @@
 /**
- * The lessor: every lease of the cluster, the keys attached to each, and, on the leader (the *primary* lessor), when each
- * expires.
+ * The lessor: every lease of the cluster, the keys attached to each, and, on the leader (the *primary* lessor), when
+ * each expires.
  *
- * What is replicated (`grant`, `remove`, `attach`, `detach`, `checkpoint`) is called by apply and has the same result on
- * every member, whatever the clock says; the time it takes only sets the local expiry. Expiry itself deletes nothing:
- * `takeExpired` tells the leader which revokes to propose, and the applied revoke removes the lease. Time is always an
- * argument, monotonic milliseconds.
+ * What is replicated (`grant`, `remove`, `attach`, `detach`, `checkpoint`) is called by apply and has the same result
+ * on every member, whatever the clock says; the time it takes only sets the local expiry. Expiry itself deletes
+ * nothing: `takeExpired` tells the leader which revokes to propose, and the applied revoke removes the lease. Time is
+ * always an argument, monotonic milliseconds.
  *
- * A promotion gives every lease a new expiry. With a million leases that is a second's work, so a promotion only begins it:
- * each lease is *refreshed* when somebody asks for it, or in its turn, `promotionStep` by `promotionStep`.
+ * A promotion gives every lease a new expiry. With a million leases that is a second's work, so a promotion only begins
+ * it: each lease is *refreshed* when somebody asks for it, or in its turn, `promotionStep` by `promotionStep`.
  *
  * The attachments are not stored: the keys carry their lease's id, and the store attaches them again at boot.
  *
@@ -129,9 +129,9 @@ export class Lessor {
   }
 
   /**
-   * Loads the leases from a backend in slices (at boot, or the new one after a snapshot); keys are attached afterwards, by
-   * the store. Until the last slice the lessor has its old leases. A stored TTL below the minimum is raised in memory.
-   * Nothing expires before `promote`.
+   * Loads the leases from a backend in slices (at boot, or the new one after a snapshot); keys are attached afterwards,
+   * by the store. Until the last slice the lessor has its old leases. A stored TTL below the minimum is raised in
+   * memory. Nothing expires before `promote`.
    */
   *restoreTask(backend: Backend, budget: Budget): Task<void> {
     const leases = new ShardedMap<bigint, Lease>(shardOfId);
@@ -187,8 +187,8 @@ export class Lessor {
   }
 
   /**
-   * Removes a lease and its row; the caller has deleted its keys (what is still attached is detached). Returns false when
-   * it is unknown.
+   * Removes a lease and its row; the caller has deleted its keys (what is still attached is detached). Returns false
+   * when it is unknown.
    */
   remove(id: bigint): boolean {
     const lease = this.#leases.get(id);
@@ -257,9 +257,9 @@ export class Lessor {
   // Local to the leader.
 
   /**
-   * Makes this member the primary lessor: every lease gets its term again plus `extendMs` (one election timeout), because
-   * nobody knows how much the former leader had renewed. Many leases that would now expire together are spread out.
-   * Call `promotionStep` until it returns false, within the shortest term.
+   * Makes this member the primary lessor: every lease gets its term again plus `extendMs` (one election timeout),
+   * because nobody knows how much the former leader had renewed. Many leases that would now expire together are spread
+   * out. Call `promotionStep` until it returns false, within the shortest term.
    */
   promote(nowMs: number, extendMs: number): void {
     const spread = this.#leases.size < this.#spreadCountMin ? undefined : new ExpirySpread(this.#spreadPerSecond);
@@ -310,8 +310,8 @@ export class Lessor {
   }
 
   /**
-   * Ids of all leases, the one that expires first at the front; in no particular order where none expires. What is granted,
-   * renewed or revoked between two slices may show or not.
+   * Ids of all leases, the one that expires first at the front; in no particular order where none expires. What is
+   * granted, renewed or revoked between two slices may show or not.
    */
   *listTask(budget: Budget): Task<bigint[]> {
     while (this.promotionStep()) {
@@ -349,9 +349,9 @@ export class Lessor {
   }
 
   /**
-   * Ids of leases that are expired, the oldest expiry first, at most `limit`; the leader proposes their revokes. A lease
-   * that still exists is handed out again after the retry interval. Call it twice a second, and only while there is room
-   * for proposals: what is not taken waits here.
+   * Ids of leases that are expired, the oldest expiry first, at most `limit`; the leader proposes their revokes. A
+   * lease that still exists is handed out again after the retry interval. Call it twice a second, and only while there
+   * is room for proposals: what is not taken waits here.
    */
   takeExpired(nowMs: number, limit: number = leaseExpiredBatchMax): bigint[] {
     this.promotionStep();
@@ -366,7 +366,9 @@ export class Lessor {
     return expired;
   }
 
-  /** Whether the lease is still to be revoked: what was expired once may have been renewed, or extended by a promotion. */
+  /**
+   * Whether the lease is still to be revoked: what was expired once may have been renewed, or extended by a promotion.
+   */
   isExpired(id: bigint, nowMs: number): boolean {
     const lease = this.#leases.get(id);
     if (lease === undefined || this.#promotion === undefined) return false;

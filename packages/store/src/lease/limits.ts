@@ -2,7 +2,9 @@
  * The lessor's constants. Source: server/lease/lessor.go.
  */
 
-/** How many expired leases one `takeExpired` hands out: half of etcd's revoke rate, since it is called twice a second. */
+/**
+ * How many expired leases one `takeExpired` hands out: half of etcd's revoke rate, since it is called twice a second.
+ */
 export const leaseExpiredBatchMax = 500;
 
 /** From this many leases on, a promotion spreads expiries; it is also etcd's revoke rate, leases a second. */

@@ -109,8 +109,8 @@ export class Compactor {
   }
 
   /**
-   * Does about `rowsMax` keys or rows of work; true when more remains. Does nothing while a reader in slices began before
-   * the compaction. What it writes belongs to the next `sealEntry`; `complete` is to be called then.
+   * Does about `rowsMax` keys or rows of work; true when more remains. Does nothing while a reader in slices began
+   * before the compaction. What it writes belongs to the next `sealEntry`; `complete` is to be called then.
    */
   step(rowsMax: number): boolean {
     const job = this.#jobs[0];

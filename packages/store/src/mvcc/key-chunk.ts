@@ -1,10 +1,10 @@
 /**
- * Some hundred neighbouring keys in order: the leaf of the index. A key is kept as its slot; the string lies in the list
- * of all keys, by slot.
+ * Some hundred neighbouring keys in order: the leaf of the index. A key is kept as its slot; the string lies in the
+ * list of all keys, by slot.
  *
  * A search that compared strings would wait for memory at each of them. So a chunk knows how many characters all its
- * keys begin with in common, and keeps the next four of each key as a number, its *hint*: hints ascend as their keys do,
- * and only keys with equal hints are compared as strings. With `prefixLength` 2:
+ * keys begin with in common, and keeps the next four of each key as a number, its *hint*: hints ascend as their keys
+ * do, and only keys with equal hints are compared as strings. With `prefixLength` 2:
  *
  *     key    /a     /a/1   /a/20  /a/3        hint   ""     "/1"   "/20"  "/3"
  *

@@ -9,9 +9,10 @@
  *     compact(2) → [{2, 3t}, {4, 5t}, {}]     compact(4) → [{4, 5t}, {}]
  *     compact(5) → [{5t}, {}]                  compact(6) → the key is gone
  *
- * Layout. A key has a *slot*: a number naming one row of columns in typed arrays, where the newest revision lives. Older
- * revisions are in a list of numbers, if there are any. A tombstone as the newest revision is a negative version. Keys are
- * ordered in chunks of a two-level sorted array; a chunk counts its live keys, so that counting skips whole chunks.
+ * Layout. A key has a *slot*: a number naming one row of columns in typed arrays, where the newest revision lives.
+ * Older revisions are in a list of numbers, if there are any. A tombstone as the newest revision is a negative version.
+ * Keys are ordered in chunks of a two-level sorted array; a chunk counts its live keys, so that counting skips whole
+ * chunks.
  *
  * Invariants: every key in the map is in exactly one chunk; chunks are not empty, and ascending; a key has at least one
  * revision; revisions of a key ascend.
@@ -64,7 +65,10 @@ export interface Located {
   position: number;
 }
 
-/** Gets a key's slot; a range of records needs no more. Returns false to end the visit. The visitor must not add or remove keys; it may add revisions to visited ones. */
+/**
+ * Gets a key's slot; a range of records needs no more. Returns false to end the visit. The visitor must not add or
+ * remove keys; it may add revisions to visited ones.
+ */
 export type KeyVisitor = (slot: number) => boolean;
 
 export class KeyIndex {
@@ -242,8 +246,8 @@ export class KeyIndex {
   }
 
   /**
-   * Whether a hash at `atRevision` counts revision (main, sub) of the slot's key among those that compaction keeps: it is
-   * the one revision that compaction at `atRevision` would keep, and no tombstone.
+   * Whether a hash at `atRevision` counts revision (main, sub) of the slot's key among those that compaction keeps: it
+   * is the one revision that compaction at `atRevision` would keep, and no tombstone.
    */
   isKept(slot: number, main: number, sub: number, atRevision: number): boolean {
     return this.locate(slot, atRevision) && this.located.main === main && this.located.sub === sub;
@@ -316,8 +320,9 @@ export class KeyIndex {
   // --- restoring ---
 
   /**
-   * Adds a row met while the database is read in order at boot, to an index that was empty before. Keys are only collected in the map; `finishRestore`
-   * orders them. For the first row of a key, `created` and `version` are the record's (0 and 1 for a tombstone).
+   * Adds a row met while the database is read in order at boot, to an index that was empty before. Keys are only
+   * collected in the map; `finishRestore` orders them. For the first row of a key, `created` and `version` are the
+   * record's (0 and 1 for a tombstone).
    */
   restore(key: string, main: number, sub: number, tombstone: boolean, created: number, version: number): void {
     this.#scratch ??= this.#newChunk();

@@ -251,7 +251,9 @@ export class Mvcc implements WatchSource {
     return this.#index.changedSince(lo, hi, revision);
   }
 
-  /** The KeyValue bytes of `key` at `revision`; undefined when it is not live there. A view valid until the next call. */
+  /**
+   * The KeyValue bytes of `key` at `revision`; undefined when it is not live there. A view valid until the next call.
+   */
   recordAt(key: string, revision: number): Uint8Array | undefined {
     const slot = this.#index.slotOf(key);
     if (slot < 0 || !this.#index.locate(slot, revision)) return undefined;

@@ -1,8 +1,8 @@
 /**
- * The order of very many keys, as a restored index needs it. A comparison of two keys waits for both to come from memory,
- * and sorting a million takes twenty million of them. So six characters of each key are read once, behind those that all keys
- * share, and laid out as a number; the numbers are sorted digit by digit, and only keys whose numbers are equal go on: few
- * are compared, many are taken as a set of their own.
+ * The order of very many keys, as a restored index needs it. A comparison of two keys waits for both to come from
+ * memory, and sorting a million takes twenty million of them. So six characters of each key are read once, behind those
+ * that all keys share, and laid out as a number; the numbers are sorted digit by digit, and only keys whose numbers are
+ * equal go on: few are compared, many are taken as a set of their own.
  */
 
 import { assert } from "../assert.js";
@@ -24,7 +24,10 @@ const elementsPerUnit = 8;
 /** A character is one of 256; 0 stands for the end of a key. Six of them make a number below 2^49. */
 const characterBase = 257;
 const characterCount = 6;
-/** Characters that are looked at for a prefix all keys share; more would be read again and again where each shares most with the next. */
+/**
+ * Characters that are looked at for a prefix all keys share; more would be read again and again where each shares most
+ * with the next.
+ */
 const sharedMax = 32;
 /** Digits of the numbers: their lowest bit, and how many bits. */
 const digits = [

@@ -53,7 +53,10 @@ export interface RangeResult {
   /** Live keys in the range, whatever limit and filters say. */
   readonly count: number;
   readonly more: boolean;
-  /** The encoded `kvs` fields of RangeResponse, one after the other. Several pieces are the caller's; who owns one depends on the call. */
+  /**
+   * The encoded `kvs` fields of RangeResponse, one after the other. Several pieces are the caller's; who owns one
+   * depends on the call.
+   */
   readonly kvs: Pieces;
   readonly kvCount: number;
   /** Last key of `kvs`, where a next page begins behind. */
@@ -198,8 +201,8 @@ function hasFilters(
 }
 
 /**
- * Calls `onLive` with the slot of each key of the interval that is live at the revision, in key order, with `index.located` set,
- * until it returns false. The visitor may delete the key it is given.
+ * Calls `onLive` with the slot of each key of the interval that is live at the revision, in key order, with
+ * `index.located` set, until it returns false. The visitor may delete the key it is given.
  */
 export function* visitLive(
   index: KeyIndex,

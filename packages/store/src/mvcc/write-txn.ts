@@ -27,7 +27,9 @@ export interface LeaseAttachments {
 
 const noBytes = new Uint8Array(0);
 const none: Change[] = [];
-/** Of a transaction that changes more, nobody is told the changes one by one: a million of them is no step of the loop. */
+/**
+ * Of a transaction that changes more, nobody is told the changes one by one: a million of them is no step of the loop.
+ */
 export const toldChangesMax = 1000;
 /**
  * What `put` fills and uses up before it returns. One object for all transactions: one of its own for each starts with

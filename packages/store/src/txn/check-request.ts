@@ -82,7 +82,9 @@ function checkOp(op: RequestOp, nestedOpsMax: number): Reason | undefined {
   }
 }
 
-/** A deleted interval as etcd compares it: `hi` undefined = only `lo`. A range_end of one zero byte is taken literally. */
+/**
+ * A deleted interval as etcd compares it: `hi` undefined = only `lo`. A range_end of one zero byte is taken literally.
+ */
 interface Interval {
   readonly lo: string;
   readonly hi: string | undefined;

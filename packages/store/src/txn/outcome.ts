@@ -15,7 +15,10 @@ export interface PutResult {
   readonly kind: "put";
   /** Header revision. */
   readonly revision: number;
-  /** The previous record as the encoded `prev_kv` field of PutResponse; undefined when there is none or it was not asked for. */
+  /**
+   * The previous record as the encoded `prev_kv` field of PutResponse; undefined when there is none or it was not asked
+   * for.
+   */
   readonly prevKv: Uint8Array | undefined;
 }
 

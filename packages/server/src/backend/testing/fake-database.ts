@@ -1,4 +1,6 @@
-/** The database port in memory. Commits wait until the test lets them through; views are scribbled over when they end. */
+/**
+ * The database port in memory. Commits wait until the test lets them through; views are scribbled over when they end.
+ */
 
 import { bytesFromLatin1, latin1FromBytes } from "@etcd-ts/api";
 import { deletionFlag, operationHeaderBytes } from "../batch.js";

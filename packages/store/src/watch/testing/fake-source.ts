@@ -40,7 +40,9 @@ export class FakeSource implements WatchSource {
     return this.#compacted;
   }
 
-  /** One transaction; returns what the hub is told. Deletions of absent keys are left out; nothing left = no revision. */
+  /**
+   * One transaction; returns what the hub is told. Deletions of absent keys are left out; nothing left = no revision.
+   */
   write(writes: readonly Write[]): { revision: number; changes: Change[] } {
     const main = this.#current + 1;
     const changes: Change[] = [];
