@@ -1,7 +1,7 @@
 /**
  * The code generator: reads compiled .proto files, writes the modules of packages/api/src/gen.
  *
- * Own, because what existing generators write is five to fifty times slower (docs/design/codecs.md).
+ * Own, because what existing generators write is five to fifty times slower (docs/design/0001-codecs.md).
  */
 
 import { createEcmaScriptPlugin, type Plugin } from "@bufbuild/protoplugin";
