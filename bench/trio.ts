@@ -1,6 +1,7 @@
 /** Three members on this machine, measured as one server: loads go to the leader, costs are those of all. */
 
-import { freePort, Member, type MemberOptions } from "../tests/interop/support/member.js";
+import { Member, type MemberOptions } from "../tests/interop/support/member.js";
+import { freePort } from "../tests/interop/support/ports.js";
 
 export type TrioOptions = Omit<MemberOptions, "clientPort">;
 

@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Etcd, startEtcd } from "@etcd-ts/server";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { freePort, Member } from "../interop/support/member.js";
+import { Member } from "../interop/support/member.js";
+import { freePort } from "../interop/support/ports.js";
 
 let go: Member;
 let ours: Etcd;

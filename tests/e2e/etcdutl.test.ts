@@ -4,7 +4,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Cluster, type ClusterMember, freePorts, until } from "./support/cluster.js";
+import { freePorts } from "../interop/support/ports.js";
+import { Cluster, type ClusterMember, until } from "./support/cluster.js";
 
 const etcdutl = new URL("../../bin/etcdutl", import.meta.url).pathname;
 

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BufferedBackend, createNodeEnv, currentDatabase } from "@etcd-ts/server/internal";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { Cluster, type ClusterMember, freePorts } from "./support/cluster.js";
+import { freePorts } from "../interop/support/ports.js";
+import { Cluster, type ClusterMember } from "./support/cluster.js";
 
 const launcher = new URL("../../bin/etcd", import.meta.url).pathname;
 let directory: string;

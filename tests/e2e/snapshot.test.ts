@@ -2,8 +2,9 @@
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { freePorts } from "../interop/support/ports.js";
 import { catchUp, cutsItsLog, write } from "./support/catch-up.js";
-import { Cluster, freePorts, until } from "./support/cluster.js";
+import { Cluster, until } from "./support/cluster.js";
 
 test("a member that was away too long is caught up by a snapshot", () => catchUp(["ours", "ours", "ours"], 2));
 

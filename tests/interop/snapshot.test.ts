@@ -5,7 +5,8 @@ import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { catchUp } from "../e2e/support/catch-up.js";
-import { Cluster, freePorts } from "../e2e/support/cluster.js";
+import { Cluster } from "../e2e/support/cluster.js";
+import { freePorts } from "./support/ports.js";
 
 const go = (name: string): string => new URL(`bin/${name}`, import.meta.url).pathname;
 

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EtcdClient } from "@etcd-ts/client";
 import { afterEach, expect, test } from "vitest";
-import { freePort } from "./support/member.js";
+import { freePort } from "./support/ports.js";
 
 const root = new URL("../..", import.meta.url).pathname;
 const programs = {

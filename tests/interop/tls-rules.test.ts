@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { Cluster } from "../robustness/cluster/cluster.js";
 import { Authority, shown } from "./support/authority.js";
-import { type CertificateFiles, freePort, Member } from "./support/member.js";
+import { type CertificateFiles, Member } from "./support/member.js";
+import { freePort } from "./support/ports.js";
 
 const root = new URL("../..", import.meta.url).pathname;
 const kinds = {

@@ -3,10 +3,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEtcd } from "@etcd-ts/server";
+import { freePort } from "../../interop/support/ports.js";
 
 export interface Server {
   readonly endpoint: string;
@@ -14,14 +14,6 @@ export interface Server {
 }
 
 const oracle = join(import.meta.dirname, "..", "..", "interop", "bin", "etcd");
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function flagsOf(directory: string): Promise<Record<string, string>> {
   const [client, peer] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`];

@@ -5,9 +5,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePorts } from "../../interop/support/ports.js";
 
 export type Kind = "ours" | "go";
 
@@ -226,19 +226,4 @@ export async function until(what: string, ask: () => Promise<boolean>): Promise<
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`not in ${deadlineMs} ms: ${what}`, { cause: last });
-}
-
-export async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen(0, "127.0.0.1", resolve);
-    });
-    const address = server.address();
-    if (address !== null && typeof address === "object") ports.push(address.port);
-  }
-  for (const server of servers) await new Promise((resolve) => server.close(resolve));
-  return ports;
 }

@@ -7,9 +7,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createWriteStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { request as requestOverTls } from "node:https";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./ports.js";
 
 export interface MemberOptions {
   /** Shown in messages and used as `--name`. */
@@ -58,21 +58,6 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 /** Splits a command line at blanks. There is no quoting: paths with blanks are not supported. */
 export function splitCommand(command: string): readonly string[] {
   return command.split(/\s+/).filter((word) => word !== "");
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  if (address === null || typeof address === "string") {
-    throw new Error("a TCP server has no port");
-  }
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return address.port;
 }
 
 export class Member {

@@ -3,7 +3,8 @@
 import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, Member } from "../../interop/support/member.js";
+import { Member } from "../../interop/support/member.js";
+import { freePort } from "../../interop/support/ports.js";
 import { type Draw, PowerLoss, readShimLog } from "../power-loss.js";
 import { KvLoad } from "./kv-load.js";
 import { LeftMember, type MemberPorts } from "./left-member.js";
