@@ -175,8 +175,10 @@ export async function simulate(options: SimOptions, { log, record }: RunOptions 
   /** What a hash of keys does not cover. */
   function compareTables(nodes: readonly Node[]): void {
     const tables = new Map<string, string>();
+    const leader = nodes.find(({ member }) => member?.isLeader === true)?.member;
     for (const { name, member } of nodes) {
-      if (member === undefined) continue;
+      // One that has been removed may not have heard of it.
+      if (member === undefined || leader?.membership.isRemoved(member.memberId) === true) continue;
       const { voters, learners } = member.raftStatus().confState;
       const [table, applied] = [
         describeConfState(member.membership.confState()),
