@@ -41,6 +41,9 @@ const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 20_000;
 const clockTicksPerSecond = 100;
 
+/** Certificates that a machine's owner wants Node to trust besides take each process 45 ms, and no member needs them. */
+const { NODE_EXTRA_CA_CERTS: _, ...environment } = process.env;
+
 /** Processes that must not outlive this one. */
 const running = new Set<ChildProcess>();
 
@@ -136,7 +139,7 @@ export class Member {
       ...(tls === undefined ? [] : ["--cert-file", tls.certificate, "--key-file", tls.key]),
       ...(this.#options.flags ?? []),
     ];
-    const child = spawn(program, [...first, ...flags], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, [...first, ...flags], { stdio: ["ignore", "pipe", "pipe"], env: environment });
     this.#child = child;
     running.add(child);
     const log = createWriteStream(this.logFile, { flags: "a" });

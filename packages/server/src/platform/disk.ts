@@ -102,6 +102,8 @@ export class NodeDisk implements Disk {
       await close(fd);
       return undefined;
     }
+    // What is locked is going to be written.
+    this.#syncWorker.addFileSoonWritten();
     let isHeld = true;
     return {
       release: async () => {
@@ -109,6 +111,7 @@ export class NodeDisk implements Disk {
         isHeld = false;
         unlock(fd);
         await close(fd);
+        this.#syncWorker.removeFile();
       },
     };
   }

@@ -140,7 +140,9 @@ class LmdbDatabase implements Database {
   readonly #limits: Limits;
   readonly #root: RootDatabase<RawValue, Uint8Array>;
   readonly #tables: readonly LmdbTable<RawValue, Uint8Array>[];
-  #worker: Worker | undefined;
+  readonly #worker: Worker;
+  readonly #workerExited: Promise<void>;
+  #workerFailure: DiskError | undefined;
   #pending: Pending | undefined;
   readonly #spares = new Spares<ArrayBuffer>(sparesMax);
 
@@ -154,6 +156,10 @@ class LmdbDatabase implements Database {
     this.#limits = limits;
     this.#root = root;
     this.#tables = tables;
+    // The first commit should not wait for the 80 ms that a new thread takes. Until then nothing depends on it.
+    this.#worker = this.#start();
+    this.#workerExited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+    this.#worker.unref();
   }
 
   get(table: number, key: Uint8Array): Uint8Array | undefined {
@@ -183,8 +189,9 @@ class LmdbDatabase implements Database {
       copiedBytes += block.length;
     }
     return new Promise((resolve, reject) => {
+      if (this.#workerFailure !== undefined) return reject(this.#workerFailure);
       this.#pending = { resolve, reject };
-      this.#worker ??= this.#start();
+      this.#worker.ref();
       this.#worker.postMessage(copies, buffersOf(copies));
     });
   }
@@ -223,12 +230,9 @@ class LmdbDatabase implements Database {
   }
 
   async close(): Promise<void> {
-    const worker = this.#worker;
-    if (worker !== undefined) {
-      const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
-      worker.postMessage(undefined);
-      await exited;
-    }
+    this.#worker.ref();
+    this.#worker.postMessage(undefined);
+    await this.#workerExited;
     await this.#root.close();
   }
 
@@ -265,7 +269,8 @@ class LmdbDatabase implements Database {
     worker.on("error", (error) => {
       const pending = this.#pending;
       this.#pending = undefined;
-      pending?.reject(databaseError("commit", this.#directory, error));
+      this.#workerFailure = databaseError("commit", this.#directory, error);
+      pending?.reject(this.#workerFailure);
     });
     return worker;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { nodeDigest } from "../platform/digest.js";
 import { Framer } from "./framer.js";
-import { judgeTail, type TailVerdict } from "./tail.js";
+import { isZero, judgeTail, type TailVerdict } from "./tail.js";
 
 const sector = 512;
 
@@ -92,4 +92,19 @@ test("a cut record is torn, zeros are the end", () => {
     expect(judge(bytes.subarray(0, from + length), from).kind).toBe("torn");
   }
   expect(judge(new Uint8Array(5000), 100)).toEqual({ kind: "end" });
+});
+
+test("a byte that is not zero is found wherever it lies", () => {
+  for (let size = 0; size < 20; size++) {
+    for (let lo = 0; lo <= 8; lo++) {
+      const bytes = new Uint8Array(48).fill(1);
+      bytes.fill(0, lo, lo + size);
+      expect(isZero(bytes, lo, lo + size)).toBe(true);
+      for (let at = lo; at < lo + size; at++) {
+        const other = bytes.slice();
+        other[at] = 1;
+        expect(isZero(other, lo, lo + size)).toBe(false);
+      }
+    }
+  }
 });

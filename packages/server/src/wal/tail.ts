@@ -116,6 +116,14 @@ function hasChainBehind(bytes: Uint8Array, from: number, onlyMarks: boolean, dig
 
 /** Whether [lo, hi) is all zero. */
 export function isZero(bytes: Uint8Array, lo: number, hi: number): boolean {
-  for (let at = lo; at < hi; at++) if (bytes[at] !== 0) return false;
+  let at = lo;
+  // What lies ahead in a segment are megabytes, which each start reads.
+  for (; at < hi && (bytes.byteOffset + at) % wordBytes !== 0; at++) if (bytes[at] !== 0) return false;
+  if (at >= hi) return true;
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + at, Math.floor((hi - at) / wordBytes));
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+  for (at += words.length * wordBytes; at < hi; at++) if (bytes[at] !== 0) return false;
   return true;
 }
+
+const wordBytes = Uint32Array.BYTES_PER_ELEMENT;
