@@ -33,6 +33,8 @@ export class ShardedMap<Key, Value> {
   }
 
   get(key: Key): Value | undefined {
+    // To look into an empty map a key's hash would have to be computed.
+    if (this.#size === 0) return undefined;
     return this.#shard(key).get(key);
   }
 

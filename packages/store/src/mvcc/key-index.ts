@@ -14,17 +14,18 @@
  * Keys are ordered in chunks of a two-level sorted array; a chunk counts its live keys, so that counting skips whole
  * chunks.
  *
- * Invariants: every key in the map is in exactly one chunk; chunks are not empty, and ascending; a key has at least one
+ * Invariants: every key in the table is in exactly one chunk; chunks are not empty, and ascending; a key has at least one
  * revision; revisions of a key ascend.
  */
 
 import { assert } from "../assert.js";
-import { ShardedMap, shardOfKey } from "../sharded-map.js";
+import { ShardedMap } from "../sharded-map.js";
 import type { Budget, Task } from "./budget.js";
 import { KeyChunk } from "./key-chunk.js";
 import { orderKeysTask } from "./order-keys.js";
 import { PagedList } from "./paged-list.js";
 import { notInRing } from "./record-ring.js";
+import { SlotTable } from "./slot-table.js";
 
 /** Keys in a chunk at most, by default; a full one is split. */
 const chunkKeysMaxDefault = 512;
@@ -73,7 +74,6 @@ export type KeyVisitor = (slot: number) => boolean;
 
 export class KeyIndex {
   readonly #chunkKeysMax: number;
-  readonly #slotByKey = new ShardedMap<string, number>(shardOfKey);
   readonly #chunks: KeyChunk[] = [];
   /** First key of each chunk, for the search. */
   readonly #firstKeys: string[] = [];
@@ -82,6 +82,7 @@ export class KeyIndex {
   readonly #pages: Float64Array[] = [];
   /** By slot. */
   readonly #keys = new PagedList<string>();
+  readonly #slotByKey = new SlotTable(this.#keys);
   /** By slot: main, sub of the newest generation's older revisions, ascending; undefined when there is none. */
   readonly #older = new PagedList<number[] | undefined>();
   /** By slot: generations older than the newest, ascending; few keys have any. */
@@ -104,7 +105,7 @@ export class KeyIndex {
 
   /** The slot of `key`, or −1. It stays the same until a compaction removes the key. */
   slotOf(key: string): number {
-    return this.#slotByKey.get(key) ?? -1;
+    return this.#slotByKey.get(key);
   }
 
   /** The key that has the slot. */
@@ -321,7 +322,7 @@ export class KeyIndex {
 
   /**
    * Adds a row met while the database is read in order at boot, to an index that was empty before. Keys are only
-   * collected in the map; `finishRestore` orders them. For the first row of a key, `created` and `version` are the
+   * collected in the table; `finishRestore` orders them. For the first row of a key, `created` and `version` are the
    * record's (0 and 1 for a tombstone).
    */
   restore(key: string, main: number, sub: number, tombstone: boolean, created: number, version: number): void {
@@ -421,12 +422,12 @@ export class KeyIndex {
   }
 
   #remove(key: string): void {
-    const slot = this.#slotByKey.get(key) as number;
-    this.#slotByKey.delete(key);
+    const slot = this.slotOf(key);
+    this.#slotByKey.remove(key);
     const chunkAt = this.#chunkIndexOf(key);
     const chunk = this.#chunks[chunkAt] as KeyChunk;
     const keyAt = chunk.lowerBound(key);
-    assert(keyAt < chunk.length && chunk.slots[keyAt] === slot, "a key of the map is in its chunk");
+    assert(keyAt < chunk.length && chunk.slots[keyAt] === slot, "a key of the table is in its chunk");
     chunk.remove(keyAt);
     if (!this.isDeleted(slot)) chunk.live--;
     this.#keys.set(slot, "");
@@ -466,7 +467,7 @@ export class KeyIndex {
         const key = chunk.key(keyAt);
         const slot = chunk.slots[keyAt] as number;
         assert(previous === undefined || previous < key, "keys ascend");
-        assert(this.slotOf(key) === slot, "a key's slot is that of the map");
+        assert(this.slotOf(key) === slot, "a key's slot is that of the table");
         assert(this.#get(slot, columnChunk) === chunk.id, "a slot knows its chunk");
         assert(this.#get(slot, columnMain) <= chunk.newestMain, "no key of a chunk is newer than the chunk");
         if (!this.isDeleted(slot)) live++;
@@ -555,7 +556,7 @@ export class KeyIndex {
       this.#older.push(undefined);
       if ((slot & pageMask) === 0) this.#pages.push(new Float64Array(slotsPerPage * columnCount));
     } else this.#keys.set(slot, key);
-    this.#slotByKey.set(key, slot);
+    this.#slotByKey.add(key, slot);
     const page = this.#pages[slot >>> pageShift] as Float64Array;
     const base = (slot & pageMask) * columnCount;
     page[base + columnMain] = main;
