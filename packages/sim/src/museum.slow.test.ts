@@ -80,7 +80,7 @@ describe("past bugs", () => {
     if (replay === undefined) continue;
     test(`${bug.name} is found again`, async () => {
       const { found } = await hunt(bug, { firstSeed: replay.seed, seedsMax, overrides: replay.overrides });
-      expect(found).toBeDefined();
+      expect(found?.isClean).toBe(true);
     });
   }
 });

@@ -30,13 +30,17 @@ export async function runMuseum(
     const { seed, overrides: own } = replay;
     const result = await hunt(bug, { firstSeed: seed, seedsMax, overrides: { ...own, ...overrides } });
     hunts.push(result);
-    const outcome = result.found === undefined ? "NOT FOUND" : `seed ${result.found.seed}: ${result.found.reason}`;
-    print(`${bug.name.padEnd(28)} ${String(result.seeds).padStart(5)} seeds  ${outcome.slice(0, 160)}`);
+    print(`${bug.name.padEnd(28)} ${String(result.seeds).padStart(5)} seeds  ${outcomeOf(result).slice(0, 160)}`);
   }
-  const found = hunts.filter((one) => one.found !== undefined).map((one) => one.seeds);
+  const found = hunts.filter((one) => one.found?.isClean === true).map((one) => one.seeds);
   found.sort((a, b) => a - b);
   print(`median ${found[Math.floor(found.length / 2)] ?? "none"} seeds, ${found.length} of ${hunts.length} bugs found`);
   return { passed: found.length, failed: hunts.length - found.length };
+}
+
+function outcomeOf({ found }: Hunt): string {
+  if (found === undefined) return "NOT FOUND";
+  return `seed ${found.seed}${found.isClean ? "" : " FAILS WITHOUT IT AS WELL"}: ${found.reason}`;
 }
 
 function bugNamed(name: string): Bug {

@@ -6,6 +6,7 @@ import { cluster as clusterService, maintenance } from "@etcd-ts/api";
 import { RaftState } from "@etcd-ts/raft";
 import { Caller } from "./client.js";
 import { type Cluster, type Node, peerUrlOf } from "./cluster.js";
+import type { Answer, Request } from "./history.js";
 import type { FaultKind, OperationKind, SimOptions } from "./options.js";
 import type { SimRandom } from "./random.js";
 import { quietDisk, type StorageStep } from "./sim-disk.js";
@@ -16,6 +17,8 @@ const membersMax = 5;
 /** A pause that began before the healing must end within what liveness allows. */
 const faultMsMax = 20_000;
 const operatorTimeoutMs = 20_000;
+/** Of the ids of leases granted in bursts, divided by 100: no client's. */
+const burstLeaseRemainder = 99n;
 /** When crashes come. */
 const crashMoments: readonly ("now" | StorageStep)[] = ["now", "now", "sync", "sync", "rename", "commit"];
 
@@ -46,6 +49,8 @@ export class Nemesis {
   #muting: { readonly until: number; readonly random: SimRandom } | undefined;
   readonly #roles = new Map<Node, number>();
   #joined = 0;
+  /** Leases granted in bursts. */
+  #burst = 0;
   /** A member change is under way. */
   #changing = false;
   /**
@@ -250,14 +255,22 @@ export class Nemesis {
    * or between a rename and the sync of its directory, and these are the ones that matter. Says when, in words.
    */
   #aim(node: Node, random: SimRandom, crash: () => void): string {
-    const step = random.pick(crashMoments);
-    if (step === "now") {
+    const moment = random.pick(crashMoments);
+    if (moment === "now") {
       crash();
       return "";
     }
+    // Segments are common, so that other renames would never be met.
+    const step = moment === "rename" && random.chance(0.5) ? "switch" : moment;
+    const delayMs = this.#aimAt(step, node, random, crash);
+    return ` ${delayMs.toFixed(1)} ms after its next ${step}`;
+  }
+
+  /** Returns how long after the step, in virtual milliseconds. */
+  #aimAt(step: StorageStep, node: Node, random: SimRandom, crash: () => void): number {
     const delayMs = random.exponential(random.pick([0.5, 5]) * node.diskFaults.latencyMs);
     node.machine.aim = { step, reached: () => this.#later(delayMs, crash) };
-    return ` ${delayMs.toFixed(1)} ms after its next ${step}`;
+    return delayMs;
   }
 
   #linksToCut(
@@ -293,6 +306,7 @@ export class Nemesis {
     if (serving.length === 0) return undefined;
     const node = random.pick(serving);
     if (kind === "compact") return this.#compact(node, random);
+    if (kind === "lease-burst") return this.#burstLeases(random);
     return kind === "move-leader" ? this.#moveLeader(random) : this.#changeMembers(node, random);
   }
 
@@ -301,6 +315,32 @@ export class Nemesis {
     if (revision < 1) return undefined;
     this.#ports.workload.call(node, { kind: "compact", revision }, () => {});
     return `compact ${revision}`;
+  }
+
+  /**
+   * Leases that are renewed about when they expire: more of them than are revoked at a time. Granted one after the other,
+   * so that few entries are on their way: see `snapshotCatchupEntries`.
+   */
+  #burstLeases(random: SimRandom): string | undefined {
+    if (!this.#options.leases) return undefined;
+    const count = random.pick([4, 40]);
+    const ttl = random.between(1, 3);
+    const call = (request: Request, done: (answer: Answer) => void): void => {
+      const { serving } = this.#cluster;
+      if (serving.length > 0) this.#ports.workload.call(random.pick(serving), request, done);
+    };
+    const grant = (left: number): void => {
+      if (left === 0 || this.#stopped) return;
+      const lease = BigInt(++this.#burst) * 100n + burstLeaseRemainder;
+      const lateMs = random.exponential(500) - 200;
+      call({ kind: "grant", lease, ttl }, (answer) => {
+        if (answer.kind !== "ok") return;
+        this.#later(answer.ttl * 1000 + lateMs, () => call({ kind: "keep-alive", lease }, () => {}));
+        grant(left - 1);
+      });
+    };
+    grant(count);
+    return `${count} leases of ${ttl} s`;
   }
 
   #moveLeader(random: SimRandom): string | undefined {

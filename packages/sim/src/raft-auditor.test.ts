@@ -116,6 +116,20 @@ describe("the auditor of members", () => {
       },
       says: "both lead term 1",
     },
+    "a leader that commits up to an entry of another term": {
+      act: ([a, b]) => {
+        b.log.append([entry(3, 2), entry(4, 3)]);
+        a.log.append([entry(3, 2), entry(4, 3)]);
+        a.hardState = { term: 3, vote: 1n, commit: 2 };
+        a.isLeader = true;
+        b.turn();
+        a.turn();
+        a.hardState = { term: 3, vote: 1n, commit: 3 };
+        a.committedIndex = 3;
+        a.turn();
+      },
+      says: "leads term 3 and commits up to 3 of term 2",
+    },
     "another entry at the same index and term": {
       act: ([a, b]) => {
         a.log.append([entry(3, 1)]);

@@ -7,6 +7,7 @@
  * ever;
  * - a member cuts off entries only where they conflict with others;
  * - an entry is committed only once a quorum of voters has it on disk;
+ * - a leader commits up to an entry of its own term only (§5.4.2 of the Raft paper);
  * - what a member had on disk it still has after it was restarted: entries, term and vote;
  * - at each applied index the store's revision is the model's.
  *
@@ -33,6 +34,8 @@ interface Seen {
   /** What the database held at the start: up to here, entries are not applied again. */
   readonly durableIndex: number;
   isLeader: boolean;
+  /** Raft's commit index at the end of a turn in which it led; 0 while it does not. */
+  ledCommit: number;
   /** Terms of its log, by index. */
   readonly terms: Map<number, number>;
   last: number;
@@ -74,6 +77,7 @@ export class RaftAuditor {
         revision: 0,
         durableIndex,
         isLeader: false,
+        ledCommit: 0,
         terms: new Map(),
         last: 0,
       };
@@ -84,6 +88,8 @@ export class RaftAuditor {
       if (seen.isLeader) this.#elected(node, member.raftStatus().hardState.term);
     }
     const { committedIndex, appliedIndex } = member;
+    if (committedIndex > seen.committed || seen.isLeader !== seen.ledCommit > 0)
+      this.#observeLeader(node, seen, member);
     if (committedIndex > seen.committed) this.#observeCommit(node, seen, committedIndex);
     this.#observeTail(node, seen);
     this.#observeEnd(node, seen);
@@ -106,6 +112,21 @@ export class RaftAuditor {
     const other = this.#leaders.get(term);
     if (other !== undefined && other !== node.name) this.#fail(`${other} and ${node.name} both lead term ${term}`);
     this.#leaders.set(term, node.name);
+  }
+
+  /** What counting acknowledgements may commit; followers commit what they are told. */
+  #observeLeader(node: Node, seen: Seen, member: NonNullable<Running["member"]>): void {
+    if (!seen.isLeader) {
+      seen.ledCommit = 0;
+      return;
+    }
+    const { commit, term } = member.raftStatus().hardState;
+    const before = seen.ledCommit;
+    seen.ledCommit = commit;
+    if (before === 0 || commit === before) return;
+    const committed = seen.running.log?.term(commit);
+    if (typeof committed !== "number" || committed === term) return;
+    this.#fail(`${node.name} leads term ${term} and commits up to ${commit} of term ${committed}`);
   }
 
   #observeCommit(node: Node, seen: Seen, to: number): void {

@@ -176,8 +176,11 @@ export class DiskContent {
   }
 }
 
-/** What a crash can be aimed at: the moments about which crashes are the hardest to survive. */
-export type StorageStep = "sync" | "rename" | "commit";
+/**
+ * What a crash can be aimed at: the moments about which crashes are the hardest to survive. A switch is a rename that is
+ * not of a segment of the log: most are of the file that names the live database.
+ */
+export type StorageStep = "sync" | "rename" | "switch" | "commit";
 
 export interface SimDiskPorts {
   began(step: StorageStep): void;
@@ -254,6 +257,7 @@ export class SimDisk implements Disk {
   rename(from: string, to: string): Promise<void> {
     return this.operate(() => {
       this.#ports.began("rename");
+      if (!to.endsWith(".wal")) this.#ports.began("switch");
       const moved = (name: string): string | undefined => {
         if (name === from) return to;
         return name.startsWith(`${from}/`) ? to + name.slice(from.length) : undefined;

@@ -142,7 +142,10 @@ class Client {
   #pickNode(): Node | undefined {
     if (this.#revoked !== undefined) {
       const { serving } = this.#cluster;
-      return serving.length === 0 ? undefined : this.#revokeRandom.pick(serving);
+      // What a member answers first when it wakes is what it knew before.
+      const paused = serving.filter(({ running }) => running?.incarnation.paused === true);
+      const asked = paused.length > 0 && this.#revokeRandom.chance(0.5) ? paused : serving;
+      return asked.length === 0 ? undefined : this.#revokeRandom.pick(asked);
     }
     if (this.#node?.serving !== true || this.#random.chance(0.1)) {
       const { serving } = this.#cluster;
