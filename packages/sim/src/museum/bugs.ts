@@ -186,7 +186,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/wal/wal.js",
     find: "const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote || coversReceived;",
     replace: "const needsSync = entries.length > 0 || state.term !== known.term || state.vote !== known.vote;",
-    replay: { seed: 16, overrides: {} },
+    replay: { seed: 14, overrides: { ...lagging, faults: ["power-loss", "isolate"], faultIntervalMs: 300 } },
   },
   {
     name: "segment-name-not-synced",
