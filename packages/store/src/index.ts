@@ -100,6 +100,7 @@ export {
   sizeRangeResponse,
   sizeTxnResponse,
 } from "./mvcc/response.js";
+export { RestoringIndex } from "./mvcc/restore.js";
 export { decodeRevisionKey, encodeRevisionKey, type RevisionKey } from "./mvcc/revision-key.js";
 export type { SlicedRead } from "./mvcc/sliced-read.js";
 export type { DeleteResult, LeaseAttachments, WriteTxn } from "./mvcc/write-txn.js";

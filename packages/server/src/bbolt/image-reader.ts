@@ -81,7 +81,7 @@ export class ImageReader {
       if (last !== undefined && compareBytes(last, row.key) >= 0) {
         throw new ImageFormatError(`bucket ${bucket}: keys are not in order`);
       }
-      last = row.key.slice();
+      last = row.key;
       if (!row.isBucket) yield [row.key, row.value];
     }
   }

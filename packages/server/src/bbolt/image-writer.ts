@@ -3,9 +3,10 @@
  * the second streams them in order. Neither holds more than the first key of each page and one page's rows, so that a
  * database of any size can be streamed while it is read.
  *
- * Every page has at least one row, is filled up to nine tenths, and is followed by its overflow; pages are allocated
- * one after the other from 2, no freelist is stored, and both metas carry the same state under an even and an odd
- * transaction id, so that the next commit by bbolt goes to page 1 and cannot tear the newest meta.
+ * Every page has at least one row, is filled up to nine tenths, and is followed by its overflow; no freelist is stored,
+ * and both metas carry the same state under an even and an odd transaction id, so that the next commit by bbolt goes to
+ * page 1 and cannot tear the newest meta. Pages lie in the order in which a reader of all rows asks for them, the root
+ * at 2, a branch before its children: who receives the file can read it while it comes.
  *
  * Both passes must see the same rows: give them the same read transaction.
  */
@@ -24,13 +25,15 @@ import {
 
 export type Row = readonly [key: Uint8Array, value: Uint8Array];
 
-/**
- * The rows of a bucket in byte order of their keys. Views are used before the next row is asked for.
- */
-export type RowSource = (bucket: string) => Iterable<Row>;
+/** Gets a row; both views are valid during the call only. */
+export type RowVisitor = (key: Uint8Array, value: Uint8Array) => void;
+
+/** Visits the rows of a bucket in byte order of their keys; between two yields other work may be done. */
+export type RowSource = (bucket: string, visitor: RowVisitor) => Generator<undefined, void, undefined>;
 
 interface Page {
-  readonly id: number;
+  /** Given when all pages are known. */
+  id: number;
   /** Pages this one occupies. */
   readonly span: number;
   readonly count: number;
@@ -39,16 +42,14 @@ interface Page {
 
 interface BucketLayout {
   readonly name: string;
-  readonly leaves: readonly Page[];
-  /** From the level above the leaves up to the root; empty when the only leaf is the root. */
-  readonly branches: readonly (readonly Page[])[];
-  readonly root: number;
+  /** The leaves, then each level above them; the last is the root alone. */
+  readonly levels: readonly (readonly Page[])[];
 }
 
 export interface ImageLayout {
   readonly pageSize: number;
   readonly buckets: readonly BucketLayout[];
-  readonly rootPage: number;
+  readonly root: Page;
   readonly sizeBytes: number;
 }
 
@@ -62,15 +63,13 @@ class PageFiller {
   readonly pages: Page[] = [];
   readonly #pageSize: number;
   readonly #capacity: number;
-  #nextId: number;
   #count = 0;
   #size = pageHeaderSize;
   #firstKey: Uint8Array = new Uint8Array(0);
 
-  constructor(pageSize: number, firstId: number) {
+  constructor(pageSize: number) {
     this.#pageSize = pageSize;
     this.#capacity = Math.floor((pageSize * fillNumerator) / fillDenominator);
-    this.#nextId = firstId;
   }
 
   add(key: Uint8Array, payloadBytes: number): void {
@@ -81,16 +80,14 @@ class PageFiller {
     this.#size += size;
   }
 
-  /** Closes the last page, which may be empty, and returns the id after it. */
-  finish(): number {
+  /** Closes the last page, which may be empty. */
+  finish(): void {
     if (this.#count > 0 || this.pages.length === 0) this.#close();
-    return this.#nextId;
   }
 
   #close(): void {
     const span = Math.ceil(this.#size / this.#pageSize);
-    this.pages.push({ id: this.#nextId, span, count: this.#count, firstKey: this.#firstKey });
-    this.#nextId += span;
+    this.pages.push({ id: 0, span, count: this.#count, firstKey: this.#firstKey });
     this.#count = 0;
     this.#size = pageHeaderSize;
   }
@@ -99,32 +96,23 @@ class PageFiller {
 /** Rows after which the first pass lets its driver do something else. */
 const rowsPerSlice = 128;
 
-function* layOutBucket(
-  name: string,
-  rows: Iterable<Row>,
-  pageSize: number,
-  firstId: number,
-): Generator<undefined, [BucketLayout, number]> {
-  const leaves = new PageFiller(pageSize, firstId);
+function* layOutBucket(name: string, source: RowSource, pageSize: number): Generator<undefined, BucketLayout> {
+  const leaves = new PageFiller(pageSize);
+  yield* source(name, (key, value) => leaves.add(key, key.length + value.length));
   let count = 0;
-  for (const [key, value] of rows) {
-    leaves.add(key, key.length + value.length);
-    if (++count % rowsPerSlice === 0) yield;
-  }
-  let nextId = leaves.finish();
-  const branches: Page[][] = [];
-  let level: readonly Page[] = leaves.pages;
-  while (level.length > 1) {
-    const filler = new PageFiller(pageSize, nextId);
+  leaves.finish();
+  const levels: Page[][] = [leaves.pages];
+  for (let level = leaves.pages; level.length > 1; ) {
+    const filler = new PageFiller(pageSize);
     for (const page of level) {
       filler.add(page.firstKey, page.firstKey.length);
       if (++count % rowsPerSlice === 0) yield;
     }
-    nextId = filler.finish();
-    branches.push(filler.pages);
+    filler.finish();
+    levels.push(filler.pages);
     level = filler.pages;
   }
-  return [{ name, leaves: leaves.pages, branches, root: level[0]?.id ?? firstId }, nextId];
+  return { name, levels };
 }
 
 /** The first pass, in slices. `names` in byte order. */
@@ -134,54 +122,114 @@ export function* layOutImage(
   pageSize: number = 4096,
 ): Generator<undefined, ImageLayout> {
   const buckets: BucketLayout[] = [];
+  for (const name of names) buckets.push(yield* layOutBucket(name, source, pageSize));
+  const { levels } = yield* layOutBucket("", rootSource(buckets), pageSize);
+  const [[root] = []] = levels;
+  assert(root !== undefined && levels.length === 1, "the bucket names fit one page");
   let nextId = 2;
-  for (const name of names) {
-    const [bucket, next] = yield* layOutBucket(name, source(name), pageSize, nextId);
-    buckets.push(bucket);
-    nextId = next;
+  let count = 0;
+  const place = (page: Page): void => {
+    page.id = nextId;
+    nextId += page.span;
+  };
+  place(root);
+  for (const bucket of buckets) {
+    for (const { page } of inOrder(bucket)) {
+      place(page);
+      if (++count % rowsPerSlice === 0) yield;
+    }
   }
-  const rootRows = buckets.map((bucket): Row => [encoder.encode(bucket.name), new Uint8Array(bucketHeaderSize)]);
-  const [root, end] = yield* layOutBucket("", rootRows, pageSize, nextId);
-  assert(root.branches.length === 0, "the bucket names fit one page");
-  return { pageSize, buckets, rootPage: root.root, sizeBytes: end * pageSize };
+  return { pageSize, buckets, root, sizeBytes: nextId * pageSize };
 }
 
 /** The second pass: the file's bytes, in order, in pieces of whole pages, each the caller's. */
 export function* writeImage(layout: ImageLayout, source: RowSource): Generator<Uint8Array> {
-  const { pageSize, rootPage } = layout;
+  const { pageSize, root, buckets } = layout;
   const highWater = layout.sizeBytes / pageSize;
-  const meta = { pageSize, rootPage, freelistPage: noFreelist, highWater };
+  const meta = { pageSize, rootPage: root.id, freelistPage: noFreelist, highWater };
   yield encodeMetaPage(0, { ...meta, transactionId });
   yield encodeMetaPage(1, { ...meta, transactionId: transactionId - 1n });
-  for (const bucket of layout.buckets) yield* writeBucket(bucket, source(bucket.name), pageSize);
-  const rows = layout.buckets.map((bucket): Row => {
-    const header = new Uint8Array(bucketHeaderSize);
-    new DataView(header.buffer).setBigUint64(0, BigInt(bucket.root), true);
-    return [encoder.encode(bucket.name), header];
-  });
-  yield encodeLeaf({ id: rootPage, span: 1, count: rows.length, firstKey: new Uint8Array(0) }, rows, pageSize, true);
+  yield* writeBucket("", { name: "", levels: [[root]] }, { ...layout, source: rootSource(buckets), isRoot: true });
+  for (const bucket of buckets) yield* writeBucket(bucket.name, bucket, { ...layout, source, isRoot: false });
 }
 
-function* writeBucket(bucket: BucketLayout, rows: Iterable<Row>, pageSize: number): Generator<Uint8Array> {
-  const iterator = rows[Symbol.iterator]();
-  for (const page of bucket.leaves) yield encodeLeaf(page, take(iterator, page.count), pageSize, false);
-  let children: readonly Page[] = bucket.leaves;
-  for (const level of bucket.branches) {
-    let at = 0;
-    for (const page of level) {
-      yield encodeBranch(page, children.slice(at, at + page.count), pageSize);
-      at += page.count;
+/** The buckets' names and, once pages are placed, their headers. */
+function rootSource(buckets: readonly BucketLayout[]): RowSource {
+  return function* (_bucket, visitor) {
+    for (const { name, levels } of buckets) {
+      const header = new Uint8Array(bucketHeaderSize);
+      new DataView(header.buffer).setBigUint64(0, BigInt(levels.at(-1)?.[0]?.id ?? 0), true);
+      visitor(encoder.encode(name), header);
     }
-    children = level;
-  }
+    yield;
+  };
 }
 
-function* take(iterator: Iterator<Row>, count: number): Generator<Row> {
-  for (let i = 0; i < count; i++) {
-    const next = iterator.next();
-    assert(next.done !== true, "the second pass sees the rows of the first");
-    yield next.value;
+interface BucketWriting {
+  readonly source: RowSource;
+  readonly pageSize: number;
+  readonly isRoot: boolean;
+}
+
+function* writeBucket(
+  name: string,
+  bucket: BucketLayout,
+  { source, pageSize, isRoot }: BucketWriting,
+): Generator<Uint8Array> {
+  const pages = inOrder(bucket);
+  let done: Uint8Array[] = [];
+  let leaf: LeafWriter | undefined;
+  /** Writes what lies before the next leaf that has rows. */
+  const nextLeaf = (): LeafWriter | undefined => {
+    for (let next = pages.next(); next.done !== true; next = pages.next()) {
+      const { page, children } = next.value;
+      if (children !== undefined) done.push(encodeBranch(page, children, pageSize));
+      else if (page.count === 0) done.push(startPage(page, pageFlag.leaf, pageSize).bytes);
+      else return new LeafWriter(page, pageSize, isRoot);
+    }
+    return undefined;
+  };
+  const visitor: RowVisitor = (key, value) => {
+    leaf ??= nextLeaf();
+    assert(leaf !== undefined, "the second pass sees no row that the first did not see");
+    leaf.add(key, value);
+    if (!leaf.isFull) return;
+    done.push(leaf.bytes);
+    leaf = undefined;
+  };
+  for (const _ of source(name, visitor)) {
+    yield* done;
+    done = [];
   }
+  // What is left is the leaf of a bucket without rows.
+  leaf ??= nextLeaf();
+  assert(leaf === undefined, "the second pass sees the rows of the first");
+  yield* done;
+}
+
+interface PlacedPage {
+  readonly page: Page;
+  /** Of a branch. */
+  readonly children: readonly Page[] | undefined;
+}
+
+/** The pages of a bucket, each branch before its children. */
+function* inOrder({ levels }: BucketLayout): Generator<PlacedPage> {
+  const next = levels.map(() => 0);
+  const visit = function* (level: number): Generator<PlacedPage> {
+    const at = next[level] ?? 0;
+    const page = levels[level]?.[at];
+    assert(page !== undefined, "a branch has the children it counts");
+    next[level] = at + 1;
+    if (level === 0) {
+      yield { page, children: undefined };
+      return;
+    }
+    const first = next[level - 1] ?? 0;
+    yield { page, children: levels[level - 1]?.slice(first, first + page.count) };
+    for (let i = 0; i < page.count; i++) yield* visit(level - 1);
+  };
+  yield* visit(levels.length - 1);
 }
 
 function startPage(page: Page, flags: number, pageSize: number): { bytes: Uint8Array; view: DataView } {
@@ -194,21 +242,41 @@ function startPage(page: Page, flags: number, pageSize: number): { bytes: Uint8A
   return { bytes, view };
 }
 
-function encodeLeaf(page: Page, rows: Iterable<Row>, pageSize: number, isRoot: boolean): Uint8Array {
-  const { bytes, view } = startPage(page, pageFlag.leaf, pageSize);
-  let element = pageHeaderSize;
-  let data = pageHeaderSize + page.count * elementSize;
-  for (const [key, value] of rows) {
-    view.setUint32(element, isRoot ? bucketElementFlag : 0, true);
+/** A leaf that takes as many rows as its page counts. */
+class LeafWriter {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #flags: number;
+  readonly #dataStart: number;
+  #element = pageHeaderSize;
+  #data: number;
+
+  constructor(page: Page, pageSize: number, isRoot: boolean) {
+    const { bytes, view } = startPage(page, pageFlag.leaf, pageSize);
+    this.bytes = bytes;
+    this.#view = view;
+    this.#flags = isRoot ? bucketElementFlag : 0;
+    this.#dataStart = pageHeaderSize + page.count * elementSize;
+    this.#data = this.#dataStart;
+  }
+
+  get isFull(): boolean {
+    return this.#element === this.#dataStart;
+  }
+
+  add(key: Uint8Array, value: Uint8Array): void {
+    const view = this.#view;
+    const element = this.#element;
+    const data = this.#data;
+    view.setUint32(element, this.#flags, true);
     view.setUint32(element + 4, data - element, true);
     view.setUint32(element + 8, key.length, true);
     view.setUint32(element + 12, value.length, true);
-    bytes.set(key, data);
-    bytes.set(value, data + key.length);
-    data += key.length + value.length;
-    element += elementSize;
+    this.bytes.set(key, data);
+    this.bytes.set(value, data + key.length);
+    this.#data = data + key.length + value.length;
+    this.#element = element + elementSize;
   }
-  return bytes;
 }
 
 function encodeBranch(page: Page, children: readonly Page[], pageSize: number): Uint8Array {

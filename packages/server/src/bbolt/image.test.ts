@@ -2,12 +2,17 @@ import { runToEnd } from "@etcd-ts/store";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ImageFormatError, ImageReader } from "./image-reader.js";
-import { layOutImage, type Row, writeImage } from "./image-writer.js";
+import { layOutImage, type Row, type RowSource, writeImage } from "./image-writer.js";
 
 type Content = ReadonlyMap<string, readonly Row[]>;
 
 function image(content: Content, pageSize = 1024): Uint8Array {
-  const source = (bucket: string): Iterable<Row> => content.get(bucket) ?? [];
+  const source: RowSource = function* (bucket, visitor) {
+    for (const row of content.get(bucket) ?? []) {
+      visitor(...row);
+      yield;
+    }
+  };
   const layout = runToEnd(layOutImage([...content.keys()].sort(), source, pageSize));
   const bytes = Buffer.concat([...writeImage(layout, source)]);
   expect(bytes.length).toBe(layout.sizeBytes);
@@ -83,4 +88,25 @@ test("a damaged page gives an error or the same rows, never an endless walk", ()
       expect(error).toBeInstanceOf(ImageFormatError);
     }
   }
+});
+
+test("who reads all rows asks for the pages in the order of the file", () => {
+  const bytes = image(
+    new Map([
+      ["alarm", []],
+      ["key", [...numbered(3000, 30), [Buffer.from("z"), new Uint8Array(5000)] as Row]],
+      ["meta", numbered(3, 3)],
+    ]),
+  );
+  const offsets: number[] = [];
+  const read = runToEnd(
+    ImageReader.open((offset, length) => {
+      // The metas and the root are looked at again and again.
+      if (offset >= 3 * 1024) offsets.push(offset);
+      return bytes.subarray(offset, offset + length);
+    }),
+  );
+  for (const bucket of ["alarm", "key", "meta"]) expect(rowsOf(read, bucket).length).toBeGreaterThanOrEqual(0);
+  expect(offsets.length).toBeGreaterThan(100);
+  expect(offsets).toEqual(offsets.toSorted((a, b) => a - b));
 });

@@ -261,6 +261,7 @@ export class Member {
       received: parts.received,
       defragmentation: parts.defragmentation,
       machine: parts.machine,
+      mvcc: parts.mvcc,
       applier: this.#applier,
       counts: parts.metrics,
       makeLive: (database) => parts.makeLive(database),

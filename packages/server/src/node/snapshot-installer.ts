@@ -6,7 +6,7 @@
  */
 
 import type { Snapshot } from "@etcd-ts/raft";
-import type { StateMachine } from "@etcd-ts/store";
+import type { Mvcc, StateMachine } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import type { Database } from "../backend/database.js";
 import type { Clock, Logger } from "../env.js";
@@ -23,6 +23,7 @@ export interface SnapshotInstallerPorts {
   readonly received: ReceivedSnapshots;
   readonly defragmentation: Defragmentation;
   readonly machine: StateMachine;
+  readonly mvcc: Pick<Mvcc, "startRestore">;
   readonly applier: Applier;
   readonly counts: Pick<MemberMetrics, "snapshotApplyInProgress">;
   makeLive(database: Database): Live;
@@ -56,7 +57,8 @@ export class SnapshotInstaller {
     this.#receiving++;
     try {
       await this.#ports.defragmentation.abort("a snapshot of the leader is being received");
-      await this.#ports.received.receive(body, index, offer);
+      const rows = this.#ports.mvcc.startRestore();
+      await this.#ports.received.receive(body, { index, rows, offer });
     } finally {
       this.#receiving--;
     }
@@ -80,10 +82,10 @@ export class SnapshotInstaller {
     assert(index > applier.index, "raft takes snapshots that are ahead only");
     this.#installing = true;
     await defragmentation.abort("a snapshot of the leader is being installed");
-    const { database, removePrevious } = await received.take(index);
+    const { database, rows, removePrevious } = await received.take(index);
     const live = this.#ports.makeLive(database);
     const restore = unitSlices(function* (budget) {
-      yield* machine.restoreTask(live.backend, budget);
+      yield* machine.restoreTask(live.backend, budget, rows);
       return true;
     });
     await whenDone(clock, () => this.#stopped || restore());

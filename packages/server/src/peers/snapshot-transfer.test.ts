@@ -1,7 +1,7 @@
 /** A database on its way from one member to another, and what may become of it there. */
 
 import { createMessage, MessageType } from "@etcd-ts/raft";
-import { Membership, stringifyMember } from "@etcd-ts/store";
+import { Membership, RestoringIndex, stringifyMember } from "@etcd-ts/store";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BufferedBackend } from "../backend/buffered-backend.js";
 import type { Env, Network, PostResponse } from "../env.js";
@@ -11,6 +11,7 @@ import { createNodeEnv } from "../platform/env.js";
 import { createNetwork } from "../platform/network.js";
 import { ImageMaker } from "../snapshot/image-maker.js";
 import { ReceivedSnapshots } from "../snapshot/received-snapshots.js";
+import { recordOf } from "../snapshot/testing/record.js";
 import { PeerStatus } from "./peer-status.js";
 import { receiveSnapshot } from "./snapshot-receiver.js";
 import { SnapshotSender } from "./snapshot-sender.js";
@@ -33,7 +34,9 @@ beforeAll(async () => {
     throw error;
   };
   source = new BufferedBackend({ clock: env.clock, digest: env.digest, database, onFailure });
-  for (let main = 1; main <= 400; main++) source.putRecord(main, 0, false, text(`value ${main} ${"x".repeat(200)}`));
+  for (let main = 1; main <= 400; main++) {
+    source.putRecord(main, 0, false, recordOf(main, `${main}`, text(`value ${main} ${"x".repeat(200)}`)));
+  }
   const member = { id: 1n, name: "one", peerUrls: ["http://one:2380"], clientUrls: [], isLearner: false };
   source.put("members", text("1"), text(stringifyMember(member)));
   source.sealEntry(index, 3);
@@ -65,7 +68,7 @@ async function transfer(alter: Alter) {
     digest: env.digest,
     membership,
     receiveSnapshot: async (_message: unknown, body: AsyncIterable<Uint8Array>) => {
-      await received.receive(body, index, () => reachedRaft.push(index) > 0);
+      await received.receive(body, { index, rows: new RestoringIndex(), offer: () => reachedRaft.push(index) > 0 });
     },
   };
   const post: Network["post"] = async (request): Promise<PostResponse> => {

@@ -35,11 +35,10 @@ function* hashTask(rows: PinnedRows, { crc32c }: Digest): Generator<undefined, n
   let crc = 0;
   for (const bucket of rows.names) {
     crc = crc32c(crc, bytesFromLatin1(bucket));
-    for (const [key, value] of rows.rows(bucket)) {
-      if (bucket === "meta" && metaKeysNotHashed.has(latin1FromBytes(key))) continue;
+    yield* rows.visit(bucket, (key, value) => {
+      if (bucket === "meta" && metaKeysNotHashed.has(latin1FromBytes(key))) return;
       crc = crc32c(crc32c(crc, key), value);
-      yield;
-    }
+    });
   }
   return crc;
 }

@@ -67,7 +67,7 @@ export class DatabaseImage implements ImageFacts {
       const rows = new PinnedRows(pinned);
       const layOut = timeSlices(
         clock,
-        layOutImage(rows.names, (bucket) => rows.rows(bucket)),
+        layOutImage(rows.names, (bucket, visitor) => rows.visit(bucket, visitor)),
       );
       const layout = await whenDone(clock, () => {
         pin.check();
@@ -87,7 +87,7 @@ export class DatabaseImage implements ImageFacts {
     let pages: Uint8Array[] = [];
     let bytes = 0;
     this.#pin.check();
-    for (const page of writeImage(this.#layout, (bucket) => this.#rows.rows(bucket))) {
+    for (const page of writeImage(this.#layout, (bucket, visitor) => this.#rows.visit(bucket, visitor))) {
       pages.push(page);
       bytes += page.length;
       if (bytes >= pieceBytes) {
@@ -117,11 +117,13 @@ export class DatabaseImage implements ImageFacts {
 
 function readFacts(rows: PinnedRows): ImageFacts {
   const members: Member[] = [];
-  for (const [, value] of rows.rows("members")) {
+  const memberRows = rows.visit("members", (_key, value) => {
     const member = memberFromJson(parseExact(decodeUtf8(value, 0, value.length) ?? ""));
     assert(member !== undefined, "the rows of members are members");
     members.push(member);
-  }
+  });
+  // They are few.
+  while (memberRows.next().done !== true);
   const version = rows.get("meta", bytesFromLatin1("storageVersion"));
   return {
     index: numberIn(rows, "consistent_index"),

@@ -4,15 +4,22 @@
  */
 
 import { bytesFromLatin1 } from "@etcd-ts/api";
-import { type BucketName, bucketNames } from "@etcd-ts/store";
+import { type BucketName, bucketNames, type RestoringIndex } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import { BatchWriter } from "../backend/batch.js";
 import { type Database, tableNames } from "../backend/database.js";
 import { encodeLongRow, overflowTable } from "../backend/long-rows.js";
-import { isTombstoneKey, readMain, readSub, revisionKeyBytes, writeRevisionKey } from "../backend/revision-key.js";
+import {
+  isTombstoneKey,
+  readMain,
+  readSub,
+  revisionKeyBytes,
+  tombstoneKeyBytes,
+  writeRevisionKey,
+} from "../backend/revision-key.js";
 import { ImageFormatError, ImageReader } from "../bbolt/image-reader.js";
 import type { Clock, Digest } from "../env.js";
-import { Slices } from "../slices.js";
+import { Slices, unitSlices, whenDone } from "../slices.js";
 import { readUint64 } from "../uint64.js";
 
 /** An image's bytes and what loads the missing ones. */
@@ -27,6 +34,8 @@ export interface ImportOptions {
   readonly image: LoadableImage;
   /** Empty; stays open, and the caller's. */
   readonly database: Database;
+  /** Gets the rows of `key`, and is complete in the end, so that nobody has to read them again. */
+  readonly rows?: RestoringIndex | undefined;
   /** Called now and then; throws to give up. */
   readonly checkpoint?: () => void;
 }
@@ -49,6 +58,13 @@ export async function importImage(options: ImportOptions): Promise<ImportedFacts
   const importer = new Importer(options);
   try {
     await addRows(reader, importer, options);
+    const { rows, clock } = options;
+    if (rows !== undefined) {
+      await whenDone(
+        clock,
+        unitSlices((budget) => rows.finishTask(budget)),
+      );
+    }
   } finally {
     // Whoever closes the database must not meet a commit that is under way.
     await importer.finish();
@@ -87,14 +103,16 @@ export async function openImage(image: LoadableImage): Promise<ImageReader> {
 class Importer {
   readonly #digest: Digest;
   readonly #database: Database;
+  readonly #rows: RestoringIndex | undefined;
   #writer = new BatchWriter();
   #index = 0;
   /** The commit under way; what it rejects with is met by who waits for it. */
   #committing: Promise<unknown> = Promise.resolve();
 
-  constructor({ digest, database }: ImportOptions) {
+  constructor({ digest, database, rows }: ImportOptions) {
     this.#digest = digest;
     this.#database = database;
+    this.#rows = rows;
   }
 
   get index(): number {
@@ -108,12 +126,23 @@ class Importer {
   add(bucket: BucketName, key: Uint8Array, value: Uint8Array): void {
     const table = tableNames.indexOf(bucket);
     assert(table >= 0, "buckets have tables");
-    if (bucket === "key") checkRevisionKey(key);
+    if (bucket === "key") {
+      checkRevisionKey(key);
+      this.#addToIndex(key, value);
+    }
     if (bucket === "meta" && isConsistentIndex(key)) this.#index = storedIndex(value);
     if (key.length === 0) throw new ImageFormatError(`bucket ${bucket}: a key is empty`);
     if (key.length > this.#database.keySizeMax) {
       this.#writer.add(overflowTable, ...encodeLongRow(this.#digest, table, key, value));
     } else this.#writer.add(table, key, value);
+  }
+
+  #addToIndex(key: Uint8Array, value: Uint8Array): void {
+    try {
+      this.#rows?.add(readMain(key), readSub(key), isTombstoneKey(key), value);
+    } catch (error) {
+      throw new ImageFormatError("bucket key: a value is no record", { cause: error });
+    }
   }
 
   /** Begins to write what was added, once what was before is durable: the next batch is filled meanwhile. */
@@ -144,14 +173,13 @@ function storedIndex(value: Uint8Array): number {
   return index;
 }
 
-const scratch = new Uint8Array(18);
+const scratch = new Uint8Array(tombstoneKeyBytes);
 
 /** What is no revision would be found nowhere. */
 function checkRevisionKey(key: Uint8Array): void {
-  const isWhole = key.length >= revisionKeyBytes && key.length <= scratch.length;
-  const main = isWhole ? readMain(key) : 0;
-  const sub = isWhole ? readSub(key) : 0;
-  const size = writeRevisionKey(scratch, main, sub, isTombstoneKey(key));
-  const isSame = size === key.length && key.every((byte, i) => byte === scratch[i]);
-  if (!isWhole || !isSame) throw new ImageFormatError("bucket key: a key is no revision");
+  const isWhole = key.length >= revisionKeyBytes && key.length <= tombstoneKeyBytes;
+  const size = isWhole ? writeRevisionKey(scratch, readMain(key), readSub(key), isTombstoneKey(key)) : 0;
+  let isSame = size === key.length;
+  for (let i = 0; i < size; i++) isSame &&= key[i] === scratch[i];
+  if (!isSame) throw new ImageFormatError("bucket key: a key is no revision");
 }

@@ -10,12 +10,10 @@ import { type BucketName, bucketNames } from "@etcd-ts/store";
 import { assert } from "../assert.js";
 import { type PinnedDatabase, tableNames } from "../backend/database.js";
 import { decodeLongRow, overflowTable } from "../backend/long-rows.js";
-import type { Row } from "../bbolt/image-writer.js";
+import type { Row, RowVisitor } from "../bbolt/image-writer.js";
 
 const chunkRowsMax = 256;
 const chunkBytesMax = 256 * 1024;
-/** Rows lie in blocks of this size: an array of its own for each value would cost more than the rest of a pass. */
-const blockBytes = 64 * 1024;
 const noBytes = new Uint8Array(0);
 
 export class PinnedRows {
@@ -44,60 +42,33 @@ export class PinnedRows {
     return this.#pinned.get(tableOf(bucket), key)?.slice();
   }
 
-  /** All rows of a bucket. Their bytes stay as they are, but whoever keeps a row keeps a block of others. */
-  *rows(bucket: string): Generator<Row> {
+  /**
+   * Calls back for all rows of a bucket in order, some of them between two yields. Views are valid during the call only.
+   */
+  *visit(bucket: string, visitor: RowVisitor): Generator<undefined, void, undefined> {
     const table = tableOf(bucket);
     const longRows = this.#longRows.get(table) ?? [];
     let nextLong = 0;
-    for (const row of this.#tableRows(table)) {
-      for (let long = longRows[nextLong]; long !== undefined && compareBytes(long[0], row[0]) < 0; ) {
-        yield long;
-        long = longRows[++nextLong];
-      }
-      yield row;
-    }
-    yield* longRows.slice(nextLong);
-  }
-
-  *#tableRows(table: number): Generator<Row> {
-    const blocks = new RowBlocks();
-    let last: Uint8Array | undefined;
-    for (;;) {
-      const chunk: Row[] = [];
+    for (let last: Uint8Array | undefined = noBytes; last !== undefined; ) {
+      const from: Uint8Array = last;
+      let rows = 0;
       let bytes = 0;
-      const from = last;
-      this.#pinned.scan(table, from ?? noBytes, undefined, (key, value) => {
-        if (chunk.length === 0 && from !== undefined && compareBytes(key, from) === 0) return true;
-        chunk.push(blocks.copy(key, value));
+      last = undefined;
+      this.#pinned.scan(table, from, undefined, (key, value) => {
+        if (rows === 0 && compareBytes(key, from) === 0) return true;
+        for (let long = longRows[nextLong]; long !== undefined && compareBytes(long[0], key) < 0; ) {
+          visitor(...long);
+          long = longRows[++nextLong];
+        }
+        visitor(key, value);
         bytes += key.length + value.length;
-        return chunk.length < chunkRowsMax && bytes < chunkBytesMax;
+        if (++rows < chunkRowsMax && bytes < chunkBytesMax) return true;
+        last = key.slice();
+        return false;
       });
-      yield* chunk;
-      last = chunk.at(-1)?.[0];
-      if (last === undefined) return;
+      yield;
     }
-  }
-}
-
-/** Copies of rows, in blocks that are never written again. */
-class RowBlocks {
-  #block = noBytes;
-  #used = 0;
-
-  copy(key: Uint8Array, value: Uint8Array): Row {
-    const size = key.length + value.length;
-    if (this.#used + size > this.#block.length) {
-      this.#block = new Uint8Array(Math.max(blockBytes, size));
-      this.#used = 0;
-    }
-    const block = this.#block;
-    const valueAt = this.#used + key.length;
-    const end = this.#used + size;
-    block.set(key, this.#used);
-    block.set(value, valueAt);
-    const row: Row = [block.subarray(this.#used, valueAt), block.subarray(valueAt, end)];
-    this.#used = end;
-    return row;
+    for (const long of longRows.slice(nextLong)) visitor(...long);
   }
 }
 

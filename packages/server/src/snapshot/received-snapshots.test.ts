@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { confStateOf, stringifyMember } from "@etcd-ts/store";
+import { confStateOf, RestoringIndex, stringifyMember } from "@etcd-ts/store";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { BufferedBackend } from "../backend/buffered-backend.js";
 import { currentDatabase, removeStrays, switchDatabase } from "../backend/directory.js";
@@ -14,7 +14,8 @@ import { Wal } from "../wal/wal.js";
 import type { DatabaseImage } from "./database-image.js";
 import { finishSwitch } from "./finish-switch.js";
 import { ImageMaker } from "./image-maker.js";
-import { ReceivedSnapshots } from "./received-snapshots.js";
+import { type ReceivedMessage, ReceivedSnapshots } from "./received-snapshots.js";
+import { recordOf } from "./testing/record.js";
 
 const env: Env = { ...createNodeEnv(), logger: { log: () => {} }, network: createNetwork() };
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -40,8 +41,9 @@ async function openBackend(directory: string): Promise<BufferedBackend> {
 }
 
 function fill(backend: BufferedBackend, index: number): void {
-  for (let main = 1; main <= 500; main++) backend.putRecord(main, 0, main % 7 === 0, bytes(`${index}-${main}`));
-  backend.putRecord(501, 3, false, new Uint8Array(300_000).fill(9));
+  for (let main = 1; main <= 500; main++)
+    backend.putRecord(main, 0, main % 7 === 0, recordOf(main, `${main}`, bytes(`${index}`)));
+  backend.putRecord(501, 3, false, recordOf(501, "long", new Uint8Array(300_000).fill(9)));
   backend.put("authUsers", bytes("bob"), bytes(`${index}`));
   for (const last of ["z", "a"]) backend.put("authUsers", longName(last), bytes(last));
   backend.put("authUsers", bytes("v"), bytes("v"));
@@ -59,6 +61,10 @@ function contentOf(backend: BufferedBackend): string[] {
     });
   }
   return rows;
+}
+
+function message(index: number, offer: () => boolean): ReceivedMessage {
+  return { index, rows: new RestoringIndex(), offer };
 }
 
 async function* once(...chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
@@ -97,11 +103,15 @@ test("a database arrives whole, as it was when its image was begun", async () =>
   await maker(source).withImage("member", async (image: DatabaseImage) => {
     fill(source, 11);
     await source.whenDurable(11);
-    await received.receive(image.pieces(), 10, wanted);
+    await received.receive(image.pieces(), message(10, wanted));
   });
   expect(received.isWaiting).toBe(true);
-  const { database, removePrevious } = await received.take(10);
+  const { database, rows, removePrevious } = await received.take(10);
   await removePrevious();
+  expect(rows).toMatchObject({ isComplete: true, newestMain: 501 });
+  expect(rows.index.size).toBe(501);
+  expect(rows.index.isDeleted(rows.index.slotOf("7"))).toBe(true);
+  rows.index.validate();
   const onFailure = (): void => {};
   const backend = new BufferedBackend({ clock: env.clock, digest: env.digest, database, onFailure });
   expect(contentOf(backend)).toEqual(expected);
@@ -110,13 +120,29 @@ test("a database arrives whole, as it was when its image was begun", async () =>
   expect(readdirSync(target).sort()).toEqual(["CURRENT", "lmdb-1"]);
 });
 
+test("rows that the store cannot read are refused before raft hears of them", async () => {
+  source.putRecord(600, 0, false, bytes("no record"));
+  source.sealEntry(11, 3);
+  await source.whenDurable(11);
+  const image = await maker(source).withImage("client", async (made) => {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of made.pieces()) pieces.push(piece);
+    return new Uint8Array(Buffer.concat(pieces));
+  });
+  const target = `${root}/member`;
+  mkdirSync(target);
+  const received = new ReceivedSnapshots(env, target);
+  await expect(received.receive(once(image), message(11, wanted))).rejects.toThrow("a value is no record");
+  expect(readdirSync(target)).toEqual([]);
+});
+
 test("what is cut off, damaged or of another index is refused and leaves nothing", async () => {
   const image = await imageOf(source);
   const target = `${root}/member`;
   mkdirSync(target);
   const received = new ReceivedSnapshots(env, target);
   const refused = async (body: AsyncIterable<Uint8Array>, index = 10): Promise<void> => {
-    await expect(received.receive(body, index, wanted)).rejects.toThrow();
+    await expect(received.receive(body, message(index, wanted))).rejects.toThrow();
     expect(readdirSync(target)).toEqual([]);
   };
   await refused(once(image), 9);
@@ -135,7 +161,7 @@ test("what is cut off, damaged or of another index is refused and leaves nothing
     damaged[pageAt] = (damaged[pageAt] ?? 0) ^ 1;
     await refused(once(damaged));
   }
-  await received.receive(once(image), 10, wanted);
+  await received.receive(once(image), message(10, wanted));
   expect(received.isWaiting).toBe(true);
 });
 
@@ -143,7 +169,10 @@ test("a received database that raft does not want is removed", async () => {
   const target = `${root}/member`;
   mkdirSync(target);
   const received = new ReceivedSnapshots(env, target);
-  await received.receive(once(await imageOf(source)), 10, () => false);
+  await received.receive(
+    once(await imageOf(source)),
+    message(10, () => false),
+  );
   expect(received.isWaiting).toBe(false);
   expect(readdirSync(target)).toEqual([]);
 });
@@ -154,15 +183,15 @@ test("while raft's word for one is carried out, no other is received", async () 
   mkdirSync(target);
   const received = new ReceivedSnapshots(env, target);
   const refused = (): Promise<void> =>
-    expect(received.receive(once(image), 10, wanted)).rejects.toThrow("another snapshot is being installed");
-  await received.receive(once(image), 10, wanted);
+    expect(received.receive(once(image), message(10, wanted))).rejects.toThrow("another snapshot is being installed");
+  await received.receive(once(image), message(10, wanted));
   await refused();
   const taking = received.take(10);
   await refused();
   const { database } = await taking;
   expect(database.size().sizeInUseBytes).toBeGreaterThan(300_000);
   await database.close();
-  await received.receive(once(image), 10, wanted);
+  await received.receive(once(image), message(10, wanted));
 });
 
 test.each([
@@ -177,7 +206,7 @@ test.each([
   const wal = await Wal.create(env, `${target}/wal`, bytes("metadata"));
   const entry = (index: number) => ({ type: 0, term: 2, index, data: undefined }) as const;
   await wal.save({ term: 2, vote: 5n, commit: 4 }, [1, 2, 3, 4, 5].map(entry));
-  await new ReceivedSnapshots(env, target).receive(once(await imageOf(source)), 10, wanted);
+  await new ReceivedSnapshots(env, target).receive(once(await imageOf(source)), message(10, wanted));
   if (commit !== undefined) await wal.saveReceivedSnapshot({ index: 10, term: 3, confState });
   if (commit !== undefined) await wal.save({ term: 3, vote: 0n, commit }, []);
   await wal.close();

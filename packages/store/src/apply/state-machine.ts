@@ -36,6 +36,7 @@ import type { Backend } from "../backend.js";
 import { Budget, compareKeys, sortTask, type Task } from "../mvcc/budget.js";
 import type { Mvcc } from "../mvcc/mvcc.js";
 import { intervalOf } from "../mvcc/range.js";
+import type { RestoringIndex } from "../mvcc/restore.js";
 import type { WriteTxn } from "../mvcc/write-txn.js";
 import { executePut, mayBeRefused, refusePut } from "../txn/execute-put.js";
 import { runSmallTxn, type TxnPorts, txnTask } from "../txn/execute-txn.js";
@@ -136,12 +137,13 @@ export class StateMachine {
 
   /**
    * Loads the whole state from `backend` in slices, at boot or after a snapshot has replaced the database. Until the
-   * last slice, reads answer from the old state.
+   * last slice, reads answer from the old state. `rows` is the database's index, if that was made already; see
+   * `Mvcc.startRestore`.
    */
-  *restoreTask(backend: Backend, budget: Budget): Task<void> {
+  *restoreTask(backend: Backend, budget: Budget, rows?: RestoringIndex): Task<void> {
     assert(!this.busy, "no entry is under way while the database is replaced");
     // Leases come first, because the store attaches its keys to them.
-    yield* this.#mvcc.replaceTask(backend, budget, () => this.#leases.restoreTask(backend, budget));
+    yield* this.#mvcc.replaceTask(backend, budget, () => this.#leases.restoreTask(backend, budget), rows);
     this.#backend = backend;
     this.#alarms.restore(backend);
     this.#auth.restore(backend);

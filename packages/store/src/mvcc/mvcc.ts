@@ -29,7 +29,7 @@ import {
 import { ReadView } from "./read-view.js";
 import { RecordRing } from "./record-ring.js";
 import { RecordStore } from "./record-store.js";
-import { restoreTask, storedRevision } from "./restore.js";
+import { RestoringIndex, restoreTask, storedRevision } from "./restore.js";
 import { encodeRevisionKey } from "./revision-key.js";
 import { type ReadHold, SlicedRead } from "./sliced-read.js";
 import { type LeaseAttachments, WriteTxn } from "./write-txn.js";
@@ -129,15 +129,26 @@ export class Mvcc implements WatchSource {
     runToEnd(this.replaceTask(this.#backend, new Budget(Number.POSITIVE_INFINITY)));
   }
 
+  /** For the index of a database that is to replace this one, made while its rows are written. */
+  startRestore(): RestoringIndex {
+    return new RestoringIndex(new KeyIndex(this.#options.indexChunkKeys));
+  }
+
   /**
    * Starts over on `backend`, in slices: at boot, and when a snapshot has replaced the database. Until it ends the
    * store answers from the old state, if that database is still open; no entry may be applied meanwhile.
-   * `restoreLeases` must bring the leases of the new database, because its keys are attached to them next.
+   * `restoreLeases` must bring the leases of the new database, because its keys are attached to them next. `rows`: its
+   * index, if that was made already, as `startRestore` began it.
    */
-  *replaceTask(backend: Backend, budget: Budget, restoreLeases?: () => Task<void>): Task<void> {
+  *replaceTask(
+    backend: Backend,
+    budget: Budget,
+    restoreLeases?: () => Task<void>,
+    rows: RestoringIndex = this.startRestore(),
+  ): Task<void> {
     assert(this.#txn === undefined, "no transaction is open while the database is replaced");
     this.#compactor.abort();
-    const restored = yield* restoreTask(backend, new KeyIndex(this.#options.indexChunkKeys), budget);
+    const restored = yield* restoreTask(backend, rows, budget);
     if (restoreLeases !== undefined) yield* restoreLeases();
     for (const [key, lease] of restored.leases) {
       // A lease that is gone leaves the key without one: etcd logs that and goes on.
