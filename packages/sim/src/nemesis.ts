@@ -17,8 +17,11 @@ const membersMax = 5;
 /** A pause that began before the healing must end within what liveness allows. */
 const faultMsMax = 20_000;
 const operatorTimeoutMs = 20_000;
+/** What a member that was killed at a change of members is down. */
+const restartMs = 200;
 /** Of the ids of leases granted in bursts, divided by 100: no client's. */
 const burstLeaseRemainder = 99n;
+const crashFaults: ReadonlySet<FaultKind> = new Set(["kill", "power-loss", "power-loss-all"]);
 /** When crashes come. */
 const crashMoments: readonly ("now" | StorageStep)[] = ["now", "now", "sync", "sync", "rename", "commit"];
 
@@ -57,6 +60,7 @@ export class Nemesis {
    * The last but one voter may be left without word of the last removal if a message is lost, so that it never leads.
    */
   readonly #votersMin: number;
+  readonly #mayKill: boolean;
 
   constructor(cluster: Cluster, random: SimRandom, options: SimOptions, ports: NemesisPorts) {
     this.#cluster = cluster;
@@ -65,6 +69,7 @@ export class Nemesis {
     this.#ports = ports;
     this.#caller = new Caller(cluster.world, random, 0.3);
     this.#votersMin = options.faults.length === 0 ? 1 : 2;
+    this.#mayKill = options.faults.some((kind) => crashFaults.has(kind));
   }
 
   start(): void {
@@ -218,7 +223,8 @@ export class Nemesis {
         });
         break;
       case "sync-error":
-        node.diskFaults = { ...node.diskFaults, syncErrorChance: 0.05 };
+        // With the greater one a start fails as well.
+        node.diskFaults = { ...node.diskFaults, syncErrorChance: random.pick([0.05, 0.5]) };
         until(() => {
           node.diskFaults = { ...node.diskFaults, syncErrorChance: 0 };
         });
@@ -372,14 +378,19 @@ export class Nemesis {
     const url = peerUrlOf(name);
     const isLearner = random.chance(0.6);
     const request = { peerUrls: [url], isLearner };
+    // The new member meets those that do not know it, and the one that does is gone for a while.
+    const isKilled = this.#mayKill && random.chance(0.5);
+    if (isKilled) this.#muteToLearners(node, random);
     this.#caller.unary(node, clusterService.memberAdd, request, operatorTimeoutMs, (outcome) => {
       if (outcome.kind !== "ok") return done();
       const initialCluster = outcome.response.members
         .flatMap(({ peerUrls }) => peerUrls.map((peerUrl) => `${new URL(peerUrl).hostname}=${peerUrl}`))
         .join(",");
       this.#cluster.join(name, initialCluster);
+      if (isKilled) this.#cluster.crash(node, { losesPower: false, downMs: restartMs });
       const added = outcome.response.member;
-      if (!isLearner || added === undefined) return done();
+      const staysLearner = random.chance(0.5);
+      if (!isLearner || added === undefined || staysLearner) return done();
       this.#later(1000 + random.exponential(2000), () => {
         const { serving } = this.#cluster;
         if (serving.length === 0) return done();
@@ -389,6 +400,16 @@ export class Nemesis {
       });
     });
     return `add ${name} learner=${isLearner}`;
+  }
+
+  /** What a member sends to learners waits. */
+  #muteToLearners(node: Node, random: SimRandom): void {
+    const { fabric, nodes } = this.#cluster;
+    const learners = nodes.filter(({ member }) => member?.isLearner === true);
+    for (const learner of learners) fabric.cut(node.machine.host, learner.machine.host);
+    this.#later(random.exponential(2000), () => {
+      for (const learner of learners) fabric.join(node.machine.host, learner.machine.host);
+    });
   }
 
   #remove(node: Node, victim: Node, done: () => void): string | undefined {
