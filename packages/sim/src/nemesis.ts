@@ -11,7 +11,7 @@ import type { FaultKind, OperationKind, SimOptions } from "./options.js";
 import type { SimRandom } from "./random.js";
 import { quietDisk, type StorageStep } from "./sim-disk.js";
 import { quietNetwork } from "./sim-network.js";
-import type { Workload } from "./workload.js";
+import { definiteCodes, type Workload } from "./workload.js";
 
 const membersMax = 5;
 /** A pause that began before the healing must end within what liveness allows. */
@@ -21,6 +21,8 @@ const operatorTimeoutMs = 20_000;
 const restartMs = 200;
 /** Of the ids of leases granted in bursts, divided by 100: no client's. */
 const burstLeaseRemainder = 99n;
+/** How often an operator looks, once a second, whether a change without an answer was made. */
+const lookupsMax = 20;
 const crashFaults: ReadonlySet<FaultKind> = new Set(["kill", "power-loss", "power-loss-all"]);
 /** When crashes come. */
 const crashMoments: readonly ("now" | StorageStep)[] = ["now", "now", "sync", "sync", "rename", "commit"];
@@ -382,6 +384,8 @@ export class Nemesis {
     const isKilled = this.#mayKill && random.chance(0.5);
     if (isKilled) this.#muteToLearners(node, random);
     this.#caller.unary(node, clusterService.memberAdd, request, operatorTimeoutMs, (outcome) => {
+      if (outcome.kind === "lost" || (outcome.kind === "refused" && !definiteCodes.has(outcome.code)))
+        return this.#startIfAdded(name, url, lookupsMax, done);
       if (outcome.kind !== "ok") return done();
       const initialCluster = outcome.response.members
         .flatMap(({ peerUrls }) => peerUrls.map((peerUrl) => `${new URL(peerUrl).hostname}=${peerUrl}`))
@@ -400,6 +404,18 @@ export class Nemesis {
       });
     });
     return `add ${name} learner=${isLearner}`;
+  }
+
+  /** Whether it was added nobody knows: who did it looks now and then, also when all is healed. */
+  #startIfAdded(name: string, url: string, lookups: number, done: () => void): void {
+    const known = this.#cluster.serving.flatMap(({ member }) => member?.membership.members() ?? []);
+    if (known.some(({ peerUrls }) => peerUrls.includes(url))) {
+      this.#ports.note(`${name} was added after all`);
+      this.#cluster.join(name, this.#cluster.describeMembers() ?? "");
+      return done();
+    }
+    if (lookups === 0) return done();
+    this.#cluster.world.schedule(1000, () => this.#startIfAdded(name, url, lookups - 1, done));
   }
 
   /** What a member sends to learners waits. */

@@ -14,7 +14,7 @@ import { bytesOf } from "./text.js";
  * Codes that say that nothing was done: see api's error table. INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION,
  * OUT_OF_RANGE.
  */
-const definiteCodes: ReadonlySet<number> = new Set([-1, 3, 5, 9, 11]);
+export const definiteCodes: ReadonlySet<number> = new Set([-1, 3, 5, 9, 11]);
 
 export interface WorkloadPorts {
   observe(fact: Fact): void;
