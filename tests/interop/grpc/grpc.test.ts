@@ -3,8 +3,8 @@
  * 7541.
  */
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { GrpcChannel } from "@etcd-ts/grpc";
 import { Client, credentials, Metadata, Server, ServerCredentials, type ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -22,7 +22,10 @@ beforeAll(async () => {
   ours = await startOurs(echoTable(), testCertificate());
 });
 
-afterAll(() => ours.close());
+afterAll(async () => {
+  rmSync(dirname(files.cert), { recursive: true });
+  await ours.close();
+});
 
 describe("h2spec, strict", () => {
   it.each(["plain", "TLS"])("finds no fault: %s", async (kind) => {

@@ -20,7 +20,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** Writes them to files, for programs that want them so. */
+/** Writes them to files in a directory of their own, for programs that want them so; who asks removes it. */
 export function certificateFiles(certificate: Certificate): { readonly cert: string; readonly key: string } {
   const directory = mkdtempSync(join(tmpdir(), "etcd-ts-interop-"));
   const files = { cert: join(directory, "cert.pem"), key: join(directory, "key.pem") };

@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -49,7 +49,8 @@ describeCalls("over TLS", {
 
 describeCalls("over a unix socket", {
   open: async (services) => {
-    const path = join(mkdtempSync(join(tmpdir(), "etcd-ts-grpc-")), "socket");
+    const directory = mkdtempSync(join(tmpdir(), "etcd-ts-grpc-"));
+    const path = join(directory, "socket");
     const server = new GrpcServer({ services });
     await server.listen({ path });
     const client = new GrpcChannel({ target: { path } });
@@ -58,6 +59,7 @@ describeCalls("over a unix socket", {
       close: async () => {
         client.close();
         await server.close(1000);
+        rmSync(directory, { recursive: true });
       },
     };
   },

@@ -463,7 +463,7 @@ export const bugs: readonly Bug[] = [
     file: "server/dist/peers/peer-network.js",
     find: "this.#options.env.clock.setTimer(removedDelayMs, () => this.#options.removed());",
     replace: "this.#options.removed();",
-    replay: { seed: 8, overrides: { ...small, members: 1, operations: ["member-change"], operationIntervalMs: 700 } },
+    replay: { seed: 116, overrides: { ...small, members: 1, operations: ["member-change"], operationIntervalMs: 700 } },
   },
   {
     name: "torn-length-refused",
